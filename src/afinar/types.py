@@ -158,3 +158,7 @@ class Prediction:
     label: str | list[str]
     probabilities: dict[str, float]
     extra: dict[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record that is written to files."""
+        return {"prediction": self.label, "probabilities": self.probabilities, **self.extra}

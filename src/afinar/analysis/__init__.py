@@ -1,0 +1,1 @@
+"""Reading finished runs: tables and comparisons, from run folders alone."""

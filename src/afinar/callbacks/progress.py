@@ -1,0 +1,41 @@
+"""Progress bars on a terminal, silence everywhere else."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+
+from pytorch_lightning.callbacks import Callback, RichProgressBar
+from pytorch_lightning.callbacks.progress.rich_progress import RichProgressBarTheme
+
+
+def on_terminal() -> bool:
+    """Whether a person watches: standard error is a terminal."""
+    return sys.stderr.isatty()
+
+
+def progress_bar() -> Callback | None:
+    """Return Lightning's rich progress bar on a terminal, None elsewhere."""
+    if not on_terminal():
+        return None
+    return RichProgressBar(leave=False, theme=RichProgressBarTheme(metrics_format=".4f"))
+
+
+def quiet_libraries() -> None:
+    """Let libraries speak only of problems, and draw bars only on a terminal."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+    os.environ.setdefault("WANDB_SILENT", "true")
+    for name in ("pytorch_lightning", "lightning.fabric", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # Small data sets need no loader processes, and short epochs no log line a step: both are choices, not mistakes.
+    for message in (r".*does not have many workers.*", r".*is smaller than the logging interval.*", r".*Checkpoint directory .* exists.*", r".*treespec, LeafSpec.*"):
+        warnings.filterwarnings("ignore", message=message)
+    import datasets
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.set_verbosity_error()
+    if not on_terminal():
+        transformers_logging.disable_progress_bar()
+        datasets.disable_progress_bars()

@@ -1,0 +1,52 @@
+"""The model card of an exported folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from afinar.stored import StoredRun
+
+
+def model_card(stored: StoredRun, loader: str, to: Path) -> str:
+    """Return Markdown with what the model is, how to load it, its scores and its whole configuration."""
+    run, config = stored.run, stored.config
+    specs = run.specs
+    source = run.status.get("backbone", {}).get("name", config.model.name)
+    lines = [
+        "---",
+        "library_name: transformers",
+        "tags: [afinar]",
+        "---",
+        "",
+        f"# {to.name}",
+        "",
+        f"Fine-tuned with afinar from `{source}`.",
+        "",
+        "## Use",
+        "",
+        f"    {loader}",
+        "",
+    ]
+    for head, spec in specs.items():
+        if spec.labels:
+            kind = "several labels a text" if spec.labels.multi_label else "one label a text"
+            lines += [f"## Labels of `{head}`", "", f"{kind.capitalize()}: {', '.join(f'`{name}`' for name in spec.labels.names)}", ""]
+    lines += ["## Scores", ""]
+    splits = [split for split in ("validation", "test") if split in run.metrics]
+    if splits:
+        names = sorted({name for split in splits for name in run.metrics[split]})
+        lines += ["| metric | " + " | ".join(splits) + " |", "|---|" + "---|" * len(splits)]
+        for name in names:
+            values = [run.metrics[split].get(name) for split in splits]
+            lines.append(f"| {name} | " + " | ".join("" if value is None else f"{value:.4f}" for value in values) + " |")
+    lines += ["", "## Configuration", "", "```yaml", OmegaConf.to_yaml(OmegaConf.masked_copy(config, _shown(config))).rstrip(), "```", ""]
+    versions = run.status.get("versions", {})
+    lines += ["## Versions", "", ", ".join(f"{name} {version}" for name, version in versions.items()), ""]
+    return "\n".join(lines)
+
+
+def _shown(config: object) -> list[str]:
+    hidden = {"logger", "output", "resume", "sweep", "name"}
+    return [str(key) for key in config if str(key) not in hidden]  # type: ignore[attr-defined]

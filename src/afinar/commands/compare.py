@@ -1,0 +1,91 @@
+"""``afinar compare``: put runs side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from afinar.analysis.table import factors, read_row, short
+from afinar.commands.options import wants_help
+from afinar.console import say, table
+from afinar.errors import UserError, nearest
+from afinar.metrics.direction import direction
+from afinar.run_folder import RunFolder, find_runs
+
+HELP = """Put runs side by side: what they differ in, and their scores, best first.
+
+usage: afinar compare PATH ... [metric=validation/f1_macro] [sweep=NAME]
+
+  PATH            run folders, or folders that hold some
+  metric=NAME     what to sort by; several with commas
+  sweep=NAME      only the runs of one multirun
+
+    afinar compare outputs/demo_sentiment metric=test/accuracy"""
+
+DEFAULT_METRICS = ("validation/accuracy", "validation/f1_macro", "validation/loss", "test/accuracy", "test/f1_macro")
+
+
+def main(words: Sequence[str]) -> int:
+    """Print the comparison of the runs at or below the paths given."""
+    if wants_help(words):
+        print(HELP)
+        return 0
+    options = dict(word.split("=", 1) for word in words if _is_option(word))
+    unknown = next((key for key in options if key not in ("metric", "sweep")), None)
+    if unknown:
+        raise UserError(f"`afinar compare` has no option '{unknown}'.{nearest(unknown, ('metric', 'sweep'))}")
+    paths = [word for word in words if not _is_option(word)] or ["outputs"]
+    runs = [run for path in paths for run in _runs_at(path)]
+    if sweep := options.get("sweep"):
+        runs = [run for run in runs if run.status.get("sweep") == sweep]
+    if not runs:
+        raise UserError(f"no runs at {', '.join(paths)}{f' of sweep {sweep}' if sweep else ''}: name a folder that `afinar train` wrote")
+    metrics = options["metric"].split(",") if "metric" in options else None
+    show(runs, metrics)
+    return 0
+
+
+def _is_option(word: str) -> bool:
+    # A run's folder has '=' in its name, too.
+    return "=" in word and not Path(word).exists() and "/" not in word.split("=", 1)[0]
+
+
+def _runs_at(path: str) -> list[RunFolder]:
+    if not Path(path).exists():
+        raise UserError(f"there is no folder {path}")
+    return list(find_runs(path))
+
+
+def show(runs: Sequence[RunFolder], metrics: Sequence[str] | None = None) -> None:
+    """Print finished runs as a table, best first by the first metric, and the others with the reason why they have no scores.
+
+    Raises:
+        UserError: for a metric that no run has.
+    """
+    rows = [read_row(run) for run in runs if run.status.get("status") == "done"]
+    if rows:
+        known = list(dict.fromkeys(name for row in rows for name in row.scores))
+        for name in metrics or ():
+            if name not in known:
+                raise UserError(f"no run has the metric '{name}'.{nearest(name, known)} There are: {', '.join(known)}")
+        shown = list(metrics) if metrics else [name for name in DEFAULT_METRICS if name in known] or known[:4]
+        varied = factors(rows)
+        first = shown[0]
+        rows.sort(key=lambda row: row.scores.get(first, float("nan")), reverse=direction(first) == "max")
+        labels = [name.removesuffix("._target_") for name in varied]
+        lines = [
+            [
+                *(short(row.settings.get(name)) for name in varied),
+                *(f"{row.scores[name]:.4f}" if name in row.scores else "" for name in shown),
+                f"{row.scores.get('train/seconds', 0):.1f}",
+                row.run.path.name.rsplit("-", 1)[-1] if varied else row.run.path.name,
+            ]
+            for row in rows
+        ]
+        table(f"{len(rows)} runs, best {first} first", [*labels, *shown, "train s", "run"], lines)
+    for run in runs:
+        status = run.status.get("status", "unknown")
+        if status != "done":
+            say(f"{status}: {run}: {run.status.get('error') or 'no reason recorded'}")
+    for folder in sorted({str(run.path.parent) for run in runs}):
+        say(f"runs are in {folder}")

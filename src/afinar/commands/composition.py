@@ -1,0 +1,102 @@
+"""Hydra at work: where the configuration lies, and its errors in one line with the nearest name."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import hydra
+from hydra.errors import HydraException, OverrideParseException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from afinar.commands.naming import register_resolvers
+from afinar.conf import conf_folder
+from afinar.errors import ConfigError, nearest
+
+
+def run_app(job: Callable[[DictConfig], object], arguments: Sequence[str]) -> None:
+    """Run a Hydra application on `train.yaml` with these arguments.
+
+    Raises:
+        ConfigError: for everything that a person mistyped.
+    """
+    register_resolvers()
+    app = hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="train")(job)
+    before = sys.argv
+    sys.argv = ["afinar train", *arguments]
+    try:
+        with readable_errors(), _raised_as_they_are():
+            app()
+    finally:
+        sys.argv = before
+
+
+@contextmanager
+def _raised_as_they_are() -> Iterator[None]:
+    """Hydra prints errors and exits by itself unless this variable is set; then they reach us."""
+    before = os.environ.get("HYDRA_FULL_ERROR")
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+        else:
+            os.environ["HYDRA_FULL_ERROR"] = before
+
+
+@contextmanager
+def readable_errors() -> Iterator[None]:
+    """Turn what Hydra and OmegaConf raise into one line with the nearest name."""
+    try:
+        yield
+    except OverrideParseException as error:
+        raise ConfigError(f"cannot read '{error.override}': write key=value, and quote values that hold , = {{ }} or spaces") from error
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ConfigError(explain(error)) from error
+
+
+def explain(error: Exception) -> str:
+    """Return what is wrong with a composition, in one line."""
+    text = f"{error} {error.__cause__ or ''}"
+    if match := re.search(r"Could not find '([\w.-]+)/([^']+)'", text):
+        group, option = match.groups()
+        options = sorted(file.stem for file in (conf_folder() / group).glob("*.yaml"))
+        return f"{group}={option}: there is no such option.{nearest(option, options)} Options: {', '.join(options)}"
+    if match := re.search(r"Could not override '([^']+)'|Key '([^']+)' is not in struct", text):
+        full = re.search(r"full_key: (\S+)", text)
+        key = (full.group(1) if full else None) or match.group(1) or match.group(2)
+        return f"there is no key '{key}'.{nearest(key, known_keys())} To add a key of your own write +{key}=..."
+    if match := re.search(r"Missing mandatory value: (\S+)|MissingMandatoryValue", text):
+        return f"{match.group(1) or 'a key'} has no value: set it at the command line"
+    return " ".join(str(error).split("\nSet the environment variable")[0].split())
+
+
+def known_keys() -> set[str]:
+    """Return every key and group of the shipped configuration, as they are typed."""
+    import yaml
+
+    folder = conf_folder()
+    keys: set[str] = set()
+    for file in folder.rglob("*.yaml"):
+        group = file.parent.relative_to(folder).as_posix()
+        content = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+        whole = group in (".", "experiment", "debug", "task")
+        prefix = "" if whole else "data." if group == "datamodule" else f"{group.split('/')[0]}."
+        keys |= {f"{prefix}{key}" for key in _flat(content)}
+        if group != ".":
+            keys.add(group)
+    return keys
+
+
+def _flat(content: dict[str, object], prefix: str = "") -> Iterator[str]:
+    for key, value in content.items():
+        if key == "defaults":
+            continue
+        yield f"{prefix}{key}"
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")

@@ -1,0 +1,68 @@
+"""``afinar evaluate``: score a run on one of its splits, or on another file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from afinar.commands.options import split_options, wants_help
+from afinar.errors import ConfigError, UserError
+
+HELP = """Score a run's model. The run's own configuration says how; overrides apply to it.
+
+usage: afinar evaluate run=RUN [split=test] [predictions=FILE] [checkpoint=best] [key=value] ...
+
+  run=RUN             a run folder
+  split=test          test or validation
+  predictions=FILE    also write every prediction there, one JSON object a line
+  checkpoint=best     best, last or a file
+  allow_targets=[P]   packages besides afinar whose classes the stored configuration may name
+
+    afinar evaluate run=outputs/csv/RUN split=validation
+    afinar evaluate run=outputs/csv/RUN data.test=other.csv predictions=other.jsonl
+
+Without overrides the scores and predictions of the best checkpoint go to the run folder, too. With overrides (other data, another
+precision) they are printed, and the run's own results stay as they are."""
+
+SPLITS = ("test", "validation")
+
+
+def main(words: Sequence[str]) -> int:
+    """Score a run, print its metrics, and return 0."""
+    if wants_help(words):
+        print(HELP)
+        return 0
+    own = {"run": ..., "split": "test", "predictions": None, "checkpoint": "best", "allow_targets": []}
+    options, overrides = split_options(words, own, "evaluate")
+    split = str(options["split"])
+    if split not in SPLITS:
+        raise ConfigError(f"split={split}: choose one of {', '.join(SPLITS)}")
+
+    from afinar.callbacks.predictions import PredictionWriter
+    from afinar.console import say, table
+    from afinar.experiment import build_evaluator
+    from afinar.run_folder import open_run, write_jsonl
+    from afinar.stored import load_run
+
+    run = open_run(options["run"])
+    stored = load_run(run, overrides, options["checkpoint"], options["allow_targets"])
+    own_results = not overrides and options["checkpoint"] == "best"
+    writer = PredictionWriter(run if own_results else None, [split])
+    trainer = build_evaluator(stored.config, run, [writer])
+    stored.datamodule.prepare_data()
+    stored.datamodule.setup("validate" if split == "validation" else "test")
+    if not stored.datamodule.has_split(split):
+        raise UserError(f"the run has no {split} data: name some with data.{split}=FILE")
+    for note in stored.datamodule.notes():
+        say(f"  {note}")
+    score = trainer.validate if split == "validation" else trainer.test
+    found = score(stored.module, datamodule=stored.datamodule, verbose=False)[0]
+    metrics = {name.removeprefix(f"{split}/"): float(value) for name, value in found.items()}
+    if own_results:
+        run.update_metrics(**{split: metrics})
+        say(f"wrote {run.path / 'metrics.json'} and {run.predictions(split)}")
+    if options["predictions"]:
+        write_jsonl(Path(options["predictions"]), writer.rows[split])
+        say(f"wrote {options['predictions']}")
+    table(None, ("metric", split), [(name, f"{value:.4f}") for name, value in metrics.items()])
+    return 0

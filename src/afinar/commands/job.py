@@ -1,0 +1,114 @@
+"""One training run, from a composed configuration to a finished run folder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from afinar.callbacks.wandb import WandbTracker
+from afinar.checkpoints import read_checkpoint
+from afinar.console import err, say, table
+from afinar.experiment import Experiment, build
+from afinar.pretrained import resolve_model
+from afinar.run_folder import RunFolder
+
+
+def train(config: DictConfig, run: RunFolder) -> None:
+    """Train, score the best checkpoint on validation and (once) on test, and write everything to the run folder.
+
+    Raises:
+        UserError: whatever a person can put right.
+    """
+    config.model.name = resolve_model(str(config.model.name))
+    experiment = build(config, run)
+    exit_code = 1
+    try:
+        _announce(experiment, config, run)
+        _fit(experiment, config, run)
+        _score(experiment, run)
+        exit_code = 0
+    finally:
+        for logger in experiment.trainer.loggers:
+            if isinstance(logger, WandbTracker):
+                logger.close(exit_code)
+
+
+def _announce(experiment: Experiment, config: DictConfig, run: RunFolder) -> None:
+    """Record what is about to run, and say it."""
+    module, datamodule = experiment.module, experiment.datamodule
+    run.write_specs(datamodule.specs)
+    module.backbone.config.save_pretrained(run.backbone)
+    datamodule.tokenizer.save_pretrained(run.backbone)
+    run.update_status(device=str(experiment.trainer.strategy.root_device), backbone=module.backbone.source())
+    for logger in experiment.trainer.loggers:
+        logger.log_hyperparams(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
+    say(f"run: {run}")
+    for note in experiment.notes:
+        say(f"  {note}")
+    for logger in experiment.trainer.loggers:
+        if isinstance(logger, WandbTracker):
+            say(f"  {logger.privacy()}")
+    if experiment.plan is not None:
+        table(None, ("planned", ""), experiment.plan.table(), console=err)
+
+
+def _fit(experiment: Experiment, config: DictConfig, run: RunFolder) -> None:
+    trainer, module, plan = experiment.trainer, experiment.module, experiment.plan
+    resume = run.last if config.resume and run.last.is_file() else None
+    if resume:
+        module.check_fits(read_checkpoint(resume))
+        say(f"  resuming from {resume}")
+    trainer.fit(module, datamodule=experiment.datamodule, ckpt_path=resume, weights_only=True)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    parameters = list(module.parameters())
+    train: dict[str, Any] = {
+        **experiment.throughput.summary(),
+        "steps": trainer.global_step,
+        "planned_steps": plan.total_steps if plan else None,
+        "parameters": sum(parameter.numel() for parameter in parameters),
+        "trainable_parameters": sum(parameter.numel() for parameter in parameters if parameter.requires_grad),
+    }
+    run.update_metrics(train=train)
+    if plan and (line := plan.check(trainer.global_step, trainer.current_epoch, stopped_early=trainer.should_stop)):
+        say(f"  {line}")
+
+
+def _score(experiment: Experiment, run: RunFolder) -> None:
+    """Selection is on validation; the test set is scored once, with the model that was selected."""
+    trainer, module, datamodule = experiment.trainer, experiment.module, experiment.datamodule
+    best = run.best if run.best.is_file() and not trainer.fast_dev_run else None
+    results = {"validation": trainer.validate(module, datamodule=datamodule, ckpt_path=best, verbose=False, weights_only=True)}
+    _track(experiment, "validation")
+    if datamodule.has_split("test"):
+        results["test"] = trainer.test(module, datamodule=datamodule, ckpt_path=best, verbose=False, weights_only=True)
+        _track(experiment, "test")
+    sections = {split: _without_prefix(found[0], split) for split, found in results.items()}
+    run.update_metrics(**sections)
+    for logger in trainer.loggers:
+        if isinstance(logger, WandbTracker):
+            for split, metrics in sections.items():
+                logger.log_evaluation(split, metrics)
+    _show(sections, experiment, run)
+
+
+def _without_prefix(metrics: dict[str, float], split: str) -> dict[str, float]:
+    return {name.removeprefix(f"{split}/"): float(value) for name, value in metrics.items() if name.startswith(f"{split}/")}
+
+
+def _track(experiment: Experiment, split: str) -> None:
+    """Send the confusion matrices and predictions of a split to W&B."""
+    for logger in experiment.trainer.loggers:
+        if not isinstance(logger, WandbTracker):
+            continue
+        logger.log_predictions(split, experiment.predictions.rows.get(split, []))
+
+
+def _show(sections: dict[str, dict[str, float]], experiment: Experiment, run: RunFolder) -> None:
+    names = [name for name in sections["validation"] if name.count("/") == 0]
+    rows = [(name, *(f"{metrics[name]:.4f}" if name in metrics else "" for metrics in sections.values())) for name in names]
+    table(None, ("metric", *sections), rows)
+    summary = experiment.throughput.summary()
+    say(f"  {summary['seconds']:.1f} s of training, {summary['samples_per_second']:.0f} examples/s, {summary['pad_waste']:.1%} padding")
+    say(f"  {run}")

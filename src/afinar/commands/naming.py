@@ -1,0 +1,101 @@
+"""Where a run goes: a name that says what was varied and ends in a short hash of the whole configuration.
+
+Names alone are no identity: two sweeps with another fixed seed would share a folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig, OmegaConf
+
+from afinar.metrics.direction import direction
+from afinar.run_folder import RunFolder
+
+NOT_IDENTITY = ("hydra", "output", "name", "resume", "sweep", "logger")
+"""Keys that change where results go and not what they are."""
+
+LONGEST_NAME = 96
+
+
+def register_resolvers() -> None:
+    """Make ``${afinar.run_name:}`` and ``${afinar.direction:METRIC}`` known to OmegaConf."""
+    OmegaConf.register_new_resolver("afinar.run_name", lambda *, _root_: run_name(_root_), replace=True)
+    OmegaConf.register_new_resolver("afinar.direction", direction, replace=True)
+
+
+def config_hash(config: DictConfig) -> str:
+    """Return 8 hexadecimal digits that identify what a configuration computes."""
+    identity = {str(key): _plain(config, str(key)) for key in config if key not in NOT_IDENTITY}
+    return hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()[:8]
+
+
+def _plain(config: DictConfig, key: str) -> Any:
+    value = config[key] if not OmegaConf.is_missing(config, key) else "???"
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+
+
+def run_name(config: DictConfig) -> str:
+    """Return the folder name of a run: its varied keys, the configuration's hash, and an attempt where one is needed.
+
+    A folder that holds results is never written again: running the same configuration once more makes a second attempt,
+    unless ``resume=true``, which goes back to the newest attempt.
+    """
+    varied = _cut(",".join(_readable(override) for override in _varied(config)))
+    base = "-".join(part for part in (varied, config_hash(config)) if part)
+    return _attempt(Path(str(config.output)) / str(config.name), base, bool(config.resume))
+
+
+def _varied(config: DictConfig) -> Iterator[Override]:
+    fixed = set(config.hydra.job.config.override_dirname.exclude_keys)
+    for override in OverridesParser.create().parse_overrides(list(config.hydra.overrides.task)):
+        key = override.key_or_group
+        if key not in fixed and key.split(".")[0] not in NOT_IDENTITY:
+            yield override
+
+
+def _readable(override: Override) -> str:
+    value = str(override.get_value_element_as_str())
+    # A path would nest folders, and its last part says enough.
+    value = re.sub(r"[^\w.+\[\],:-]+", "_", value.rstrip("/").split("/")[-1])
+    key = override.key_or_group.split("/")[-1]
+    last = key.split(".")[-1]
+    return f"{key if last == 'name' else last}={value}"
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else name[:LONGEST_NAME].rsplit(",", 1)[0]
+
+
+def _attempt(root: Path, base: str, resume: bool) -> str:
+    attempts = [base, *(f"{base}-{number}" for number in range(2, 1000))]
+    taken = 0
+    while _holds_results(RunFolder(root / attempts[taken])):
+        taken += 1
+    return attempts[max(0, taken - 1)] if resume else attempts[taken]
+
+
+def _holds_results(run: RunFolder) -> bool:
+    """A run that failed before its first checkpoint left nothing to lose."""
+    return bool(run.metrics) or run.last.exists() or run.best.exists()
+
+
+def sweep_name(overrides: Sequence[str]) -> str:
+    """Return a name for a multirun: the keys that it varies and a hash of all its overrides."""
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    varied = [override.key_or_group.split("/")[-1].split(".")[-1] for override in parsed if override.is_sweep_override()]
+    digest = hashlib.sha256("\n".join(sorted(overrides)).encode()).hexdigest()[:6]
+    return "-".join([*(["x".join(varied)[:60]] if varied else []), digest])
+
+
+def fixed_keys(overrides: Sequence[str]) -> list[str]:
+    """Return the keys that a multirun sets to one value in every job; they are kept out of its runs' names."""
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    return sorted({override.key_or_group for override in parsed if not override.is_sweep_override()})

@@ -1,0 +1,51 @@
+"""Command-line words of the form key=value: a command's own, and overrides for a stored configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from afinar.errors import ConfigError, nearest
+
+
+def split_options(words: Sequence[str], own: Mapping[str, Any], command: str) -> tuple[dict[str, Any], list[str]]:
+    """Return the command's own options with their defaults filled in, and the remaining words: overrides.
+
+    Args:
+        own: default by option name; ``...`` for one that must be given.
+
+    Raises:
+        ConfigError: for a word without ``=``, or a missing option.
+    """
+    options: dict[str, Any] = {}
+    overrides: list[str] = []
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not equals:
+            raise ConfigError(f"'{word}' is no option of `afinar {command}`: write key=value.{nearest(word.lstrip('-'), own)}")
+        if key in own:
+            options[key] = _value(value)
+        else:
+            overrides.append(word)
+    for key, default in own.items():
+        if key not in options:
+            if default is ...:
+                raise ConfigError(f"`afinar {command}` needs {key}=...; see `afinar {command} --help`")
+            options[key] = default
+    return options, overrides
+
+
+def _value(text: str) -> Any:
+    """Lists in brackets are lists; everything else is taken as it stands."""
+    if text.startswith("[") and text.endswith("]"):
+        try:
+            return [str(item) for item in yaml.safe_load(text)]
+        except yaml.YAMLError as error:
+            raise ConfigError(f"cannot read the list {text}") from error
+    return text
+
+
+def wants_help(words: Sequence[str]) -> bool:
+    return any(word in ("-h", "--help") for word in words)

@@ -1,0 +1,104 @@
+"""Texts to word pieces, once: a tokenizer loaded by name and a cached map over a column of texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from afinar.data.cache import cache_root, cached_map, fingerprint
+from afinar.data.hub import is_offline
+from afinar.errors import ConfigError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedTokenizerBase
+
+VERSION = "1"
+"""Raise it when `tokenize` changes what it returns: it is part of every cache key."""
+
+
+def load_tokenizer(name: str, revision: str | None = None) -> PreTrainedTokenizerBase:
+    """Load a fast tokenizer from a folder or from the hub; code that a repository may carry is never run.
+
+    Raises:
+        ConfigError: there is none under that name, it cannot be reached, or it has no fast version or no padding token.
+    """
+    from transformers import AutoTokenizer
+
+    folder = Path(name).expanduser()
+    is_folder = folder.is_dir()
+    offline = not is_folder and is_offline()
+    try:
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
+            str(folder) if is_folder else name, revision=revision or "main", use_fast=True, local_files_only=offline
+        )
+    except (OSError, ValueError, ImportError, KeyError) as error:
+        if is_folder:
+            reason = (
+                f"the folder '{name}' holds no tokenizer that can be read; it needs tokenizer.json or the vocabulary files of its model"
+            )
+        elif offline:
+            reason = (
+                f"no connection to the Hugging Face hub, and the tokenizer '{name}' is neither a folder here nor in the local cache; "
+                "name a folder with model.name=FOLDER, or use model=tiny"
+            )
+        else:
+            reason = f"the tokenizer '{name}' cannot be loaded ({(str(error).splitlines() or ['no reason given'])[0]}); check model.name"
+        raise ConfigError(reason) from error
+    return check_tokenizer(tokenizer)
+
+
+def check_tokenizer(tokenizer: PreTrainedTokenizerBase) -> PreTrainedTokenizerBase:
+    """Return the tokenizer, or raise ConfigError where this package cannot use it."""
+    if not tokenizer.is_fast:
+        raise ConfigError(
+            f"the tokenizer '{tokenizer.name_or_path}' has no fast version, which is needed here; save one with tokenizer.json"
+        )
+    if tokenizer.pad_token_id is None:
+        raise ConfigError(f"the tokenizer '{tokenizer.name_or_path}' has no padding token: is it of a masked language model?")
+    return tokenizer
+
+
+def tokenizer_fingerprint(tokenizer: PreTrainedTokenizerBase) -> str:
+    """Return a digest of everything in the tokenizer that decides its pieces, wherever it was loaded from."""
+    import tokenizers
+
+    backend: Any = tokenizer.backend_tokenizer
+    # Truncation and padding are left over from the last call; transformers sets them anew at every call.
+    backend.no_truncation()
+    backend.no_padding()
+    return fingerprint(tokenizers.__version__, backend.to_str(), str(bool(tokenizer.split_special_tokens)))
+
+
+def tokenize(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, cache_dir: str | None = None) -> Dataset:
+    """Return a data set with one column, `input_ids` (int32): the pieces of each text, neither cut nor framed by special tokens.
+
+    What was tokenized before, by the same tokenizer and in the same order, is read from the cache.
+
+    Raises:
+        ConfigError: the cache folder cannot be written.
+    """
+    import datasets
+    from datasets import Dataset, Features, List, Value
+
+    def pieces(batch: dict[str, list[str]]) -> dict[str, list[Any]]:
+        encoded = tokenizer(
+            batch["text"],
+            add_special_tokens=False,
+            truncation=False,
+            return_attention_mask=False,
+            return_token_type_ids=False,
+            verbose=False,  # no warning about long texts: truncation comes later, and is reported
+        )
+        return {"input_ids": encoded["input_ids"]}
+
+    key = fingerprint("tokenize", VERSION, datasets.__version__.split(".")[0], tokenizer_fingerprint(tokenizer), texts)
+    return cached_map(
+        Dataset.from_dict({"text": list(texts)}, features=Features({"text": Value("large_string")})),
+        pieces,
+        key=key,
+        features=Features({"input_ids": List(Value("int32"))}),
+        folder=cache_root(cache_dir) / "tokenized",
+        description="Tokenizing",
+    )

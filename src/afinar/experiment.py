@@ -1,0 +1,286 @@
+"""Configuration -> Experiment: the only place that instantiates.
+
+The order is data first, then model: the data publish what they decide (labels, sizes), and every number that follows
+from it (classes, steps, warm-up) is computed here and never typed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from hydra.errors import InstantiationException
+from hydra.utils import get_object, instantiate
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+from afinar.callbacks.predictions import PredictionWriter
+from afinar.callbacks.progress import progress_bar, quiet_libraries
+from afinar.callbacks.throughput import Throughput
+from afinar.data.datamodule import TextDataModule
+from afinar.errors import ConfigError, UserError
+from afinar.metrics.direction import direction
+from afinar.models.backbone import Backbone
+from afinar.optim.steps import StepPlan, plan_steps
+from afinar.run_folder import RunFolder
+from afinar.seeds import derive
+from afinar.tasks.base import TaskModule
+from afinar.tasks.objective import Objective
+from afinar.types import TaskSpec
+
+ALLOWED_MODULES = (
+    "afinar.augmentation",
+    "afinar.callbacks",
+    "afinar.data",
+    "afinar.metrics",
+    "afinar.models",
+    "afinar.optim",
+    "afinar.tasks",
+    "pytorch_lightning.Trainer",
+    "pytorch_lightning.callbacks",
+    "pytorch_lightning.loggers",
+    "pytorch_lightning.profilers",
+    "pytorch_lightning.trainer",
+    "torch.optim",
+    "torchmetrics",
+    "transformers.optimization",
+)
+"""Where the `_target_`s of a stored configuration may come from: a run folder may come from a stranger."""
+
+
+@dataclass
+class Experiment:
+    """A run, built and ready.
+
+    Attributes:
+        datamodule: the data, set up.
+        module: the backbone and its objectives.
+        trainer: Lightning's, with every callback and logger.
+        plan: the steps that training will take; None where nothing will be trained.
+        throughput, predictions: callbacks whose findings go to the run folder.
+        notes: lines for the person who runs it (frozen layers, truncated texts, ...).
+    """
+
+    datamodule: TextDataModule
+    module: TaskModule
+    trainer: pl.Trainer
+    plan: StepPlan | None
+    throughput: Throughput
+    predictions: PredictionWriter
+    notes: list[str]
+
+
+def build(config: DictConfig, run: RunFolder) -> Experiment:
+    """Build everything a training run needs.
+
+    Args:
+        config: a composed configuration; `model.name` is a hub name or a folder by now.
+        run: where the run writes.
+
+    Raises:
+        UserError: whatever a person can put right, in one line.
+    """
+    quiet_libraries()
+    seed = int(config.seed)
+    pl.seed_everything(seed, workers=True, verbose=False)
+
+    datamodule: TextDataModule = create(config.data, "data")
+    datamodule.prepare_data()
+    datamodule.setup("fit")
+
+    throughput = Throughput()
+    predictions = PredictionWriter(run, list(config.get("predictions", [])))
+    trainer = build_trainer(config, run, [throughput, predictions])
+    plan = plan_for(config, datamodule, trainer)
+    module, notes = build_module(config, datamodule.specs, plan)
+    return Experiment(datamodule, module, trainer, plan, throughput, predictions, [*datamodule.notes(), *notes])
+
+
+def build_module(config: DictConfig, specs: Mapping[str, TaskSpec], plan: StepPlan | None) -> tuple[TaskModule, list[str]]:
+    """Build the backbone, its heads and the task module, from the stream of randomness that is theirs.
+
+    Without a plan the module has no optimizer: it evaluates and predicts.
+    """
+    torch.manual_seed(derive(int(config.seed), "initialization"))
+    backbone: Backbone = create(config.model, "model")
+    frozen: str = create(config.freezing, "freezing")(backbone)
+    heads = named(config.head, "head", specs)
+    metrics = {name: create(node, f"metrics.{name}") for name, node in config.get("metrics", {}).items()}
+    objectives = {name: Objective(spec, heads[name](spec=spec, backbone=backbone), metrics) for name, spec in specs.items()}
+    training: dict[str, Any] = {"optimizer": None, "scheduler": None}
+    if plan is not None:
+        training = {
+            "optimizer": create(config.optimizer, "optimizer"),
+            "scheduler": create(config.scheduler, "scheduler"),
+            "total_steps": plan.total_steps,
+        }
+    module: TaskModule = create(config.task, "task", _partial_=True)(backbone, objectives, seed=int(config.seed), **training)
+    return module, [frozen]
+
+
+def build_trainer(config: DictConfig, run: RunFolder, callbacks: Sequence[pl.Callback]) -> pl.Trainer:
+    """Build Lightning's Trainer with the callbacks and loggers of the configuration beside those given."""
+    monitor = f"validation/{config.monitor}"
+    keep = create(config.checkpoint, "checkpoint")(folder=run.checkpoints, monitor=monitor, mode=direction(config.monitor))
+    configured = [create(node, f"callbacks.{name}") for name, node in config.callbacks.items()]
+    bar = progress_bar() if config.trainer.get("enable_progress_bar", True) else None
+    return create(
+        config.trainer,
+        "trainer",
+        callbacks=[*callbacks, *keep, *configured, *([bar] if bar else [])],
+        logger=loggers(config) or False,
+        default_root_dir=str(run.path),
+        enable_progress_bar=bar is not None,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        # Samplers shard by themselves, and evaluation never sees an example twice.
+        use_distributed_sampler=False,
+        enable_checkpointing=bool(keep),
+    )
+
+
+def build_evaluator(config: DictConfig, run: RunFolder, callbacks: Sequence[pl.Callback]) -> pl.Trainer:
+    """Build a Trainer that scores a finished run: the same device and precision, no logger and no checkpoints."""
+    bar = progress_bar()
+    return create(
+        config.trainer,
+        "trainer",
+        callbacks=[*callbacks, *([bar] if bar else [])],
+        logger=False,
+        default_root_dir=str(run.path),
+        enable_progress_bar=bar is not None,
+        enable_model_summary=False,
+        enable_checkpointing=False,
+        use_distributed_sampler=False,
+        fast_dev_run=False,
+        profiler=None,
+    )
+
+
+def loggers(config: DictConfig) -> list[Any]:
+    """Return the loggers of the configuration: one node, or several by name."""
+    nodes = {"logger": config.logger} if "_target_" in config.logger else dict(config.logger.items())
+    return [create(node, f"logger.{name}") for name, node in nodes.items()]
+
+
+def plan_for(config: DictConfig, datamodule: TextDataModule, trainer: pl.Trainer) -> StepPlan:
+    """Plan the optimizer steps from what the sampler yields and what the trainer will do."""
+    batches = datamodule.batches_per_epoch(trainer.world_size)
+    limit = config.trainer.get("limit_train_batches")
+    if limit is not None:
+        batches = min(batches, limit) if isinstance(limit, int) else max(1, int(batches * limit))
+    if trainer.fast_dev_run:
+        batches = min(batches, int(config.trainer.fast_dev_run))
+    if trainer.max_epochs is None or (trainer.max_epochs < 0 and trainer.max_steps < 0):
+        raise ConfigError("trainer.max_epochs and trainer.max_steps are both open-ended: set one of them")
+    return plan_steps(
+        examples=datamodule.sizes()["train"],
+        batches_per_epoch=batches,
+        batch_size=datamodule.batch_size,
+        accumulation=trainer.accumulate_grad_batches,
+        devices=trainer.world_size,
+        max_epochs=trainer.max_epochs,
+        max_steps=trainer.max_steps,
+        warmup_steps=config.scheduler.get("warmup_steps"),
+        warmup_ratio=config.scheduler.get("warmup_ratio"),
+    )
+
+
+def named(node: DictConfig, key: str, names: Mapping[str, Any]) -> dict[str, Any]:
+    """Instantiate one node for all `names`, or the node of each name where the configuration holds several.
+
+    Raises:
+        ConfigError: if a name has no node.
+    """
+    if "_target_" in node:
+        shared = create(node, key)
+        return dict.fromkeys(names, shared)
+    for name in names:
+        if name not in node:
+            raise ConfigError(f"{key}: there is nothing for '{name}', only for {', '.join(map(str, node)) or 'none'}")
+    return {name: create(node[name], f"{key}.{name}") for name in names}
+
+
+def create(node: Any, key: str, **arguments: Any) -> Any:
+    """Instantiate one node of the configuration, with errors that name the key.
+
+    Raises:
+        UserError: the node's own, or one that says what is wrong with the node.
+    """
+    try:
+        return instantiate(node, _convert_="all", **arguments)
+    except MissingMandatoryValue as error:
+        raise ConfigError(f"{error.full_key or key} has no value: set it at the command line, {error.full_key or key}=...") from error
+    except InstantiationException as error:
+        cause: BaseException | None = error.__cause__
+        while cause is not None and not isinstance(cause, UserError):
+            cause = cause.__cause__
+        if cause is not None:
+            raise cause from error
+        raise ConfigError(f"{key}: {_innermost(error)}") from error
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{key}: {_first_line(error)}") from error
+
+
+def _innermost(error: BaseException) -> str:
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return _first_line(error)
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+# Stored configurations
+
+
+def targets(node: Any, key: str = "") -> Iterator[tuple[str, str]]:
+    """Yield (key, target) for every `_target_` at or below a node."""
+    if isinstance(node, DictConfig):
+        for name in node:
+            if name == "_target_":
+                yield key, str(node[name])
+            elif not OmegaConf.is_missing(node, name) and not OmegaConf.is_interpolation(node, name):
+                yield from targets(node[name], f"{key}.{name}".lstrip("."))
+    elif isinstance(node, ListConfig):
+        for position, item in enumerate(node):
+            yield from targets(item, f"{key}[{position}]")
+
+
+def check_targets(config: DictConfig, also: Sequence[str] = ()) -> None:
+    """Refuse a stored configuration that would call code from outside the rooms of this project and its libraries.
+
+    Where a dotted name leads counts, not how it is spelled: an allowed module also imports others.
+
+    Args:
+        also: further top-level packages that the user trusts, e.g. ``["mypackage"]``.
+
+    Raises:
+        ConfigError: naming the key, the target and the option.
+    """
+    allowed = (*ALLOWED_MODULES, *also)
+    for key, target in targets(config):
+        if not _within(target, allowed) or not _within(_home(target, key), allowed):
+            package = target.split(".")[0]
+            raise ConfigError(
+                f"the stored configuration names {key}._target_={target}, which is not known to be safe; "
+                f"if you trust this run, add allow_targets=[{package}]"
+            )
+
+
+def _home(target: str, key: str) -> str:
+    """Return the dotted module in which a target is defined."""
+    try:
+        found = get_object(target)
+    except Exception as error:
+        raise ConfigError(f"the stored configuration names {key}._target_={target}, which cannot be imported: {_first_line(error)}") from error
+    return str(getattr(found, "__module__", "")) if callable(found) else ""
+
+
+def _within(dotted: str, modules: Sequence[str]) -> bool:
+    return any(dotted == module or dotted.startswith(f"{module}.") for module in modules)

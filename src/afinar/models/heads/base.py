@@ -1,0 +1,108 @@
+"""What a head is: all that lies between hidden states and predictions."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from afinar.errors import ConfigError
+from afinar.models.backbone import Backbone
+from afinar.models.heads.decisions import Threshold, decision
+from afinar.types import Encoded, Fields, LabelSpace, Prediction, TaskSpec
+
+PoolingFactory = Callable[..., nn.Module]
+"""Called with ``hidden_size=d``; returns a module from `Encoded` to [B, d]."""
+LossFactory = Callable[[TaskSpec], nn.Module]
+"""Called with the task's specification; returns a module from (scores, targets) to a scalar."""
+
+
+@runtime_checkable
+class Head(Protocol):
+    """What tasks ask of a head. Any `nn.Module` with these methods is one."""
+
+    def scores(self, encoded: Encoded, fields: Fields) -> Tensor:
+        """Score a batch; what the rows are is the head's affair (examples, tokens, masked positions)."""
+
+    def loss(self, scores: Tensor, fields: Fields) -> Tensor:
+        """Return the scalar loss of those scores against the fields' labels."""
+
+    def probabilities(self, scores: Tensor) -> Tensor:
+        """Turn scores into probabilities, in float32."""
+
+    def judged(self, scores: Tensor, fields: Fields) -> tuple[Tensor, Tensor]:
+        """Return what metrics compare: the head's output in the form that they take, and the targets."""
+
+    def split(self, scores: Tensor, fields: Fields) -> Sequence[Tensor]:
+        """Return the scores of each example of the batch, in its order."""
+
+    def decode(self, scores: Tensor) -> Prediction:
+        """Turn the scores of one example into its prediction."""
+
+    def to_transformers(self, backbone: Backbone) -> PreTrainedModel | None:
+        """Return an equal model of transformers' own classes, a copy on the CPU; None where there is none."""
+
+
+class ClassificationHead(nn.Module, ABC):
+    """A head that scores K classes for each example; subclasses say how.
+
+    Args:
+        spec: the task, with labels.
+        loss: called with `spec`.
+        threshold: multi-label alone: probability from which a label is given, or ``"tuned"``.
+
+    Raises:
+        ConfigError: the task has no labels.
+    """
+
+    def __init__(self, spec: TaskSpec, loss: LossFactory, threshold: Threshold) -> None:
+        super().__init__()
+        if spec.labels is None:
+            raise ConfigError(f"this head classifies, but task {spec.kind!r} has no labels: choose a head made for that task.")
+        self.labels: LabelSpace = spec.labels
+        self.criterion = loss(spec)
+        self.decision = decision(spec.labels, threshold)
+
+    @abstractmethod
+    def scores(self, encoded: Encoded, fields: Fields) -> Tensor:
+        """Return scores [B, K]."""
+
+    def loss(self, scores: Tensor, fields: Fields) -> Tensor:
+        loss: Tensor = self.criterion(scores, fields["labels"])
+        return loss
+
+    def probabilities(self, scores: Tensor) -> Tensor:
+        """Return softmax probabilities [B, K]; multi-label: a sigmoid per class."""
+        return self.decision.probabilities(scores)
+
+    def judged(self, scores: Tensor, fields: Fields) -> tuple[Tensor, Tensor]:
+        """Return probabilities [B, K] and labels."""
+        return self.probabilities(scores), fields["labels"]
+
+    def split(self, scores: Tensor, fields: Fields) -> Sequence[Tensor]:
+        return scores.unbind()
+
+    def decode(self, scores: Tensor) -> Prediction:
+        """Return the prediction for the scores [K] of one example."""
+        probabilities = self.probabilities(scores)
+        by_name = dict(zip(self.labels.names, probabilities.tolist(), strict=True))
+        return Prediction(self.decision.choose(probabilities), by_name)
+
+    @property
+    def tunable(self) -> bool:
+        """Whether `tune` is to be called with the validation set's scores."""
+        return self.decision.tunable
+
+    def tune(self, scores: Tensor, targets: Tensor) -> None:
+        """Set each label's threshold to the one with the best F1 on scores [N, K] and targets [N, K].
+
+        Raises:
+            ConfigError: the task is not multi-label.
+        """
+        self.decision.tune(scores, targets)
+
+    def to_transformers(self, backbone: Backbone) -> PreTrainedModel | None:
+        return None

@@ -1,0 +1,109 @@
+"""Classification heads of this project: pooled hidden states, then a linear layer or a small network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Literal
+
+from torch import Tensor, nn
+
+from afinar.errors import ConfigError, nearest
+from afinar.models.backbone import Backbone
+from afinar.models.heads.base import ClassificationHead, LossFactory, PoolingFactory
+from afinar.models.heads.decisions import DEFAULT_THRESHOLD, Threshold
+from afinar.types import Encoded, Fields, TaskSpec
+
+_ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU}
+
+
+class LinearHead(ClassificationHead):
+    """softmax(h W), h being the pooled hidden states after dropout and W d x K (types 1.1, sequences 1; mlm adds b).
+
+    Args:
+        spec: the task, with labels.
+        backbone: gives the width d and the standard deviation of new weights.
+        pooling: called with ``hidden_size=d``.
+        loss: called with `spec`.
+        dropout: on h, in [0, 1) (types Teorema 1).
+        bias: add b to h W.
+        threshold: multi-label alone: probability from which a label is given, or ``"tuned"``.
+    """
+
+    def __init__(
+        self,
+        spec: TaskSpec,
+        backbone: Backbone,
+        pooling: PoolingFactory,
+        loss: LossFactory,
+        dropout: float = 0.1,
+        bias: bool = True,
+        threshold: Threshold = DEFAULT_THRESHOLD,
+    ) -> None:
+        super().__init__(spec, loss, threshold)
+        self.pooling = pooling(hidden_size=backbone.hidden_size)
+        self.dropout = _dropout(dropout)
+        self.classifier = _linear(backbone, backbone.hidden_size, len(self.labels), bias)
+
+    def scores(self, encoded: Encoded, fields: Fields) -> Tensor:
+        scores: Tensor = self.classifier(self.dropout(self.pooling(encoded)))
+        return scores
+
+
+class MlpHead(ClassificationHead):
+    """A small network on the pooled hidden states, with dropout before each linear layer (types Teorema 1.1).
+
+    Args:
+        spec: the task, with labels.
+        backbone: gives the width d and the standard deviation of new weights.
+        pooling: called with ``hidden_size=d``.
+        loss: called with `spec`.
+        hidden: widths of the hidden layers; None for one layer as wide as the backbone.
+        activation: ``"relu"`` or ``"gelu"``.
+        dropout: in [0, 1).
+        threshold: multi-label alone: probability from which a label is given, or ``"tuned"``.
+    """
+
+    def __init__(
+        self,
+        spec: TaskSpec,
+        backbone: Backbone,
+        pooling: PoolingFactory,
+        loss: LossFactory,
+        hidden: Sequence[int] | None = None,
+        activation: Literal["relu", "gelu"] = "relu",
+        dropout: float = 0.1,
+        threshold: Threshold = DEFAULT_THRESHOLD,
+    ) -> None:
+        super().__init__(spec, loss, threshold)
+        if activation not in _ACTIVATIONS:
+            raise ConfigError(
+                f"head.activation={activation!r} is unknown: use one of {', '.join(_ACTIVATIONS)}.{nearest(activation, _ACTIVATIONS)}"
+            )
+        widths = [backbone.hidden_size, *([backbone.hidden_size] if hidden is None else hidden)]
+        if min(widths) < 1:
+            raise ConfigError(f"head.hidden={list(widths[1:])}: give widths of at least 1.")
+        self.pooling = pooling(hidden_size=backbone.hidden_size)
+        layers: list[nn.Module] = []
+        for width, following in pairwise(widths):
+            layers += [_dropout(dropout), _linear(backbone, width, following), _ACTIVATIONS[activation]()]
+        self.classifier = nn.Sequential(*layers, _dropout(dropout), _linear(backbone, widths[-1], len(self.labels)))
+
+    def scores(self, encoded: Encoded, fields: Fields) -> Tensor:
+        scores: Tensor = self.classifier(self.pooling(encoded))
+        return scores
+
+
+def _dropout(probability: float) -> nn.Dropout:
+    if not 0 <= probability < 1:
+        raise ConfigError(f"head.dropout={probability} is no probability: give a number from 0 to below 1.")
+    return nn.Dropout(probability)
+
+
+def _linear(backbone: Backbone, width: int, outputs: int, bias: bool = True) -> nn.Linear:
+    """Return a linear layer drawn as transformers draws new ones: normal weights, zero bias."""
+    layer = nn.Linear(width, outputs, bias=bias)
+    nn.init.normal_(layer.weight, std=float(getattr(backbone.config, "initializer_range", 0.02)))
+    if bias:
+        nn.init.zeros_(layer.bias)
+    return layer

@@ -1,0 +1,121 @@
+"""What `model.name` may be besides a hub name or a folder: the project's own tiny model, or a run to go on from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+
+from filelock import FileLock
+
+from afinar.data.cache import cache_root
+from afinar.data.demo import generate
+from afinar.data.vocabulary import save_tokenizer, train_wordpiece
+from afinar.errors import UserError
+from afinar.exporting import export
+from afinar.run_folder import RunFolder, find_runs
+from afinar.stored import load_run
+
+TINY = "tiny"
+TINY_EXPERIMENT = "tiny_pretraining"
+
+TINY_CONFIG = {
+    "model_type": "bert",
+    "hidden_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 512,
+    "max_position_embeddings": 512,
+    "type_vocab_size": 2,
+}
+TINY_VOCABULARY = 3000
+
+
+def resolve_model(name: str) -> str:
+    """Return the hub name or folder that `name` stands for.
+
+    ``tiny`` is pre-trained on first use and kept in the cache; a run folder stands for its best model, so that one can
+    pre-train on one's own text and fine-tune from that run.
+    """
+    if name == TINY:
+        return str(tiny_folder())
+    run = RunFolder(Path(name).expanduser())
+    return str(_model_of(run)) if run.exists else name
+
+
+def _model_of(run: RunFolder) -> Path:
+    """Return the exported model of a run, exported anew where its checkpoint is newer."""
+    folder = run.path / "model"
+    checkpoint = run.best if run.best.is_file() else run.last
+    if not (folder / "config.json").is_file() or checkpoint.stat().st_mtime > folder.stat().st_mtime:
+        export(load_run(run, checkpoint="best" if checkpoint == run.best else "last"), folder)
+    return folder
+
+
+# The tiny model
+
+
+def tiny_folder() -> Path:
+    """Return the folder of the tiny model; build it where this version of the project has not done so yet.
+
+    Several processes may ask at once: one builds while the others wait.
+
+    Raises:
+        UserError: if the pre-training fails.
+    """
+    folder = cache_root() / "models" / f"{TINY}-{tiny_key()}"
+    if (folder / "config.json").is_file():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "config.json").is_file():
+            _build_tiny(folder)
+    return folder
+
+
+def tiny_key() -> str:
+    """Return a key of all that decides the tiny model: its recipe, the text's grammar, the code that trains it, the libraries."""
+    import afinar
+    from afinar.conf import conf_folder
+
+    package = Path(afinar.__file__).parent
+    sources = [conf_folder() / "experiment" / f"{TINY_EXPERIMENT}.yaml", package / "pretrained.py"]
+    sources += sorted((package / "data" / "demo").glob("*.py"))
+    sources += [package / "data" / f"{name}.py" for name in ("masked_lm", "masking", "packing", "vocabulary")]
+    digest = hashlib.sha256()
+    for file in sources:
+        digest.update(file.name.encode() + file.read_bytes())
+    for library in ("torch", "transformers", "tokenizers"):
+        digest.update(version(library).encode())
+    return digest.hexdigest()[:12]
+
+
+def _build_tiny(folder: Path) -> None:
+    """Pre-train in a process of its own: its seeds, loggers and Hydra's global state stay apart from the run that waits for it."""
+    sys.stderr.write("The tiny model is not in the cache yet: pre-training it once, which takes about a minute or two.\n")
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{TINY}-") as temporary:
+        blank, output = Path(temporary) / "blank", Path(temporary) / "runs"
+        write_blank(blank)
+        command = [sys.executable, "-m", "afinar", "train", f"experiment={TINY_EXPERIMENT}", f"model.name={blank}", f"output={output}"]
+        done = subprocess.run(command, check=False, env={**os.environ, "HYDRA_FULL_ERROR": "0"}, stdout=subprocess.DEVNULL)
+        run = next(find_runs(output), None)
+        if done.returncode or run is None:
+            raise UserError("the tiny model could not be pre-trained (see above); name another one with model.name=FOLDER")
+        model = Path(temporary) / "model"
+        export(load_run(run, checkpoint="last"), model)
+        shutil.copy(run.path / "metrics.json", model / "pretraining_metrics.json")
+        shutil.move(model, folder)
+
+
+def write_blank(folder: Path) -> None:
+    """Write the tiny model without weights: a network configuration, and a tokenizer trained on the demo text."""
+    documents = generate("text", "train", size=2000, seed=0)
+    tokens = train_wordpiece((sentence for row in documents for sentence in row["sentences"]), size=TINY_VOCABULARY)
+    save_tokenizer(tokens, folder, max_length=TINY_CONFIG["max_position_embeddings"])  # type: ignore[arg-type]
+    (folder / "config.json").write_text(json.dumps({**TINY_CONFIG, "vocab_size": len(tokens)}, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,144 @@
+"""The run folder is the experiment: where each thing lies in it, and how it is written and read.
+
+``outputs/<experiment>/<run>/`` holds ``.hydra/`` (the configuration), ``backbone/`` (the network's configuration and the
+tokenizer), ``checkpoints/{best,last}.ckpt``, ``labels.json``, ``metrics.json``, ``predictions/<split>.jsonl`` and ``status.json``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from afinar.errors import UserError
+from afinar.types import TaskSpec
+
+
+class RunFolder:
+    """Typed access to one run's files. Every file is replaced as a whole: a reader never sees half of one."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @property
+    def config_file(self) -> Path:
+        return self.path / ".hydra" / "config.yaml"
+
+    @property
+    def overrides_file(self) -> Path:
+        return self.path / ".hydra" / "overrides.yaml"
+
+    @property
+    def backbone(self) -> Path:
+        return self.path / "backbone"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def best(self) -> Path:
+        return self.checkpoints / "best.ckpt"
+
+    @property
+    def last(self) -> Path:
+        return self.checkpoints / "last.ckpt"
+
+    @property
+    def exists(self) -> bool:
+        return self.config_file.is_file()
+
+    def predictions(self, split: str) -> Path:
+        return self.path / "predictions" / f"{split}.jsonl"
+
+    # What a run says of itself
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """The last status written; empty where there is none yet."""
+        return self._read_json("status.json")
+
+    def update_status(self, **facts: Any) -> None:
+        self._write_json("status.json", {**self.status, **facts})
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        return self._read_json("metrics.json")
+
+    def update_metrics(self, **sections: Mapping[str, Any]) -> None:
+        """Replace whole sections (``validation``, ``test``, ``train``) and keep the others."""
+        self._write_json("metrics.json", {**self.metrics, **sections})
+
+    @property
+    def specs(self) -> dict[str, TaskSpec]:
+        """The task specification of each head."""
+        return {head: TaskSpec.from_dict(stored) for head, stored in self._read_json("labels.json").items()}
+
+    def write_specs(self, specs: Mapping[str, TaskSpec]) -> None:
+        self._write_json("labels.json", {head: spec.to_dict() for head, spec in specs.items()})
+
+    def _read_json(self, name: str) -> dict[str, Any]:
+        file = self.path / name
+        if not file.is_file():
+            return {}
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+        except (ValueError, OSError) as error:
+            raise UserError(f"{file} is damaged ({error}); delete it or restore the run folder") from error
+        if not isinstance(content, dict):
+            raise UserError(f"{file} is damaged (no JSON object); delete it or restore the run folder")
+        return content
+
+    def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        write_text(self.path / name, json.dumps(content, ensure_ascii=False, indent=2) + "\n")
+
+
+def open_run(path: str | Path) -> RunFolder:
+    """Return the run at `path`.
+
+    Raises:
+        UserError: if there is no run; the message lists the nearest thing to one.
+    """
+    run = RunFolder(path)
+    if run.exists:
+        return run
+    if not run.path.is_dir():
+        raise UserError(f"run={path}: there is no such folder")
+    inner = next(find_runs(run.path), None)
+    hint = f"; did you mean run={inner}?" if inner else ""
+    raise UserError(f"run={path} holds no run (.hydra/config.yaml is missing){hint}")
+
+
+def find_runs(root: str | Path) -> Iterator[RunFolder]:
+    """Yield every run at or below `root`, in the order of their paths."""
+    for config in sorted(Path(root).rglob(".hydra/config.yaml")):
+        yield RunFolder(config.parent.parent)
+
+
+def write_text(file: Path, text: str) -> None:
+    """Write `text` to `file` as a whole or not at all."""
+    write_lines(file, [text])
+
+
+def write_jsonl(file: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write one JSON object a line, as a whole or not at all."""
+    write_lines(file, (json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def write_lines(file: Path, lines: Iterable[str]) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.writelines(lines)
+        os.chmod(temporary, 0o644)  # noqa: PTH101
+        os.replace(temporary, file)  # noqa: PTH105
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,145 @@
+"""Building a finished run again, from what its folder holds."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from afinar.callbacks.progress import quiet_libraries
+from afinar.checkpoints import checkpoint_file, read_checkpoint
+from afinar.data.datamodule import TextDataModule
+from afinar.errors import ConfigError, nearest
+from afinar.experiment import build_module, check_targets, create
+from afinar.run_folder import RunFolder
+from afinar.tasks.base import TaskModule
+
+_RESOLVERS = frozenset({"hydra", "afinar.run_name", "afinar.direction"})
+
+
+@dataclass
+class StoredRun:
+    """A finished run, ready to score and to predict.
+
+    Attributes:
+        run: its folder.
+        config: its configuration with the overrides applied.
+        datamodule: its data, which know the labels and have not been read yet.
+        module: its model with the checkpoint's weights.
+    """
+
+    run: RunFolder
+    config: DictConfig
+    datamodule: TextDataModule
+    module: TaskModule
+
+
+def load_run(run: RunFolder, overrides: Sequence[str] = (), checkpoint: str = "best", allow_targets: Sequence[str] = ()) -> StoredRun:
+    """Build the model of a run and load a checkpoint into it.
+
+    Args:
+        overrides: applied to the stored configuration, in Hydra's syntax.
+        checkpoint: ``best``, ``last`` or a file.
+        allow_targets: packages besides afinar and its libraries whose classes the stored configuration may name.
+
+    Raises:
+        UserError: in one line, for a configuration that is not safe, a wrong override, a missing, damaged or foreign checkpoint.
+    """
+    quiet_libraries()
+    config = read_config(run, overrides, allow_targets)
+    content = read_checkpoint(checkpoint_file(run, checkpoint))
+    specs = run.specs
+    if not specs:
+        raise ConfigError(f"{run} has no labels.json: it did not get as far as training")
+    _use_stored_backbone(config, run, content)
+    datamodule: TextDataModule = create(config.data, "data")
+    datamodule.use_specs(specs)
+    module, _ = build_module(config, specs, plan=None)
+    module.on_load_checkpoint(content)
+    module.load_state_dict(content["state_dict"])
+    return StoredRun(run, config, datamodule, module.eval())
+
+
+def read_config(run: RunFolder, overrides: Sequence[str], allow_targets: Sequence[str] = ()) -> DictConfig:
+    """Return a run's stored configuration with overrides applied.
+
+    Raises:
+        ConfigError: if it is damaged, names code that is not allowed, or has no such key.
+    """
+    try:
+        config = OmegaConf.load(run.config_file)
+    except Exception as error:
+        raise ConfigError(f"{run.config_file} is damaged: {str(error).splitlines()[0]}") from error
+    if not isinstance(config, DictConfig):
+        raise ConfigError(f"{run.config_file} is damaged: it holds no configuration")
+    check_stored(config, allow_targets)
+    apply_overrides(config, overrides)
+    return config
+
+
+def apply_overrides(config: DictConfig, overrides: Sequence[str]) -> None:
+    """Set keys of a stored configuration; its groups were chosen when it ran, and cannot be swapped.
+
+    Raises:
+        ConfigError: for a key that is not there, or a sweep.
+    """
+    try:
+        parsed = OverridesParser.create().parse_overrides(list(overrides))
+    except HydraException as error:
+        raise ConfigError(" ".join(str(error).split())) from error
+    OmegaConf.set_struct(config, True)
+    for override in parsed:
+        key = override.key_or_group
+        if override.is_sweep_override():
+            raise ConfigError(f"{key}: a finished run takes one value, not several")
+        if not override.is_add() and not override.is_force_add() and OmegaConf.select(config, key, default=_ABSENT) is _ABSENT:
+            raise ConfigError(f"the run's configuration has no key '{key}'.{nearest(key, _keys(config))}")
+        if isinstance(OmegaConf.select(config, key, throw_on_missing=False), DictConfig) and not isinstance(override.value(), dict):
+            raise ConfigError(f"'{key}' is a group, which was chosen when the run was trained; override its keys, e.g. {key}.KEY=...")
+        try:
+            with open_dict(config):
+                OmegaConf.update(config, key, override.value(), merge=True)
+        except OmegaConfBaseException as error:
+            raise ConfigError(f"{key}: {str(error).splitlines()[0]}") from error
+
+
+_ABSENT = object()
+
+
+def _keys(config: DictConfig, prefix: str = "") -> Iterator[str]:
+    for name in config:
+        yield f"{prefix}{name}"
+        if not OmegaConf.is_missing(config, name) and not OmegaConf.is_interpolation(config, name) and isinstance(config[name], DictConfig):
+            yield from _keys(config[name], f"{prefix}{name}.")
+
+
+def check_stored(config: DictConfig, allow_targets: Sequence[str] = ()) -> None:
+    """Refuse a stored configuration that names unknown code, now or once its interpolations are resolved.
+
+    Raises:
+        ConfigError: naming what is refused.
+    """
+    check_targets(config, allow_targets)
+    # References to the configuration's own keys are harmless; resolvers could read the environment or make up nodes unseen.
+    for name in re.findall(r"\$\{\s*([\w.]+)\s*:", OmegaConf.to_yaml(config, resolve=False)):
+        if name not in _RESOLVERS:
+            raise ConfigError(f"the stored configuration uses the resolver '${{{name}:...}}', which is not known to be safe: write its value")
+
+
+def _use_stored_backbone(config: DictConfig, run: RunFolder, content: dict[str, Any]) -> None:
+    """Take the network's configuration and tokenizer from the run folder: neither hub nor cache is needed.
+
+    Weights that were frozen are not in the checkpoint; they are loaded again from where the run took them.
+    """
+    with open_dict(config):
+        if content.get("left_out"):
+            config.model.name = run.status["backbone"]["name"]
+        elif (run.backbone / "config.json").is_file():
+            config.model.update(name=str(run.backbone), revision=None, weights="random")
+        config.data.update(tokenizer=str(run.backbone), revision=None)

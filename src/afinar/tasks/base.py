@@ -1,0 +1,196 @@
+"""What every task's LightningModule shares: encode once, feed the heads that the batch names, log, and schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities.types import STEP_OUTPUT, OptimizerLRScheduler
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from transformers import PreTrainedModel
+
+from afinar.errors import ConfigError
+from afinar.models.backbone import Backbone
+from afinar.optim.groups import parameter_groups
+from afinar.optim.optimizers import build_optimizer
+from afinar.seeds import derive
+from afinar.tasks.objective import Objective
+from afinar.types import Batch
+
+
+class TaskModule(pl.LightningModule):
+    """A backbone, and an objective for each head.
+
+    Args:
+        backbone: shared by every objective; encodes each batch once.
+        objectives: by head name, as batches name them.
+        optimizer: called with parameter groups, e.g. ``partial(torch.optim.AdamW, lr=5e-5)``.
+        scheduler: called with (optimizer, total_steps=...); stepped after every optimizer step.
+        total_steps: optimizer steps of the whole training, from the step planner.
+        head_lr: the heads' rate; None for the optimizer's own.
+        seed: dropout draws from a stream of its own, which starts anew every epoch, so that a run resumed at an
+            epoch's start is bit-equal to one that was never interrupted.
+    """
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        objectives: Mapping[str, Objective],
+        optimizer: Callable[..., Optimizer] | None = None,
+        scheduler: Callable[..., LRScheduler] | None = None,
+        total_steps: int | None = None,
+        head_lr: float | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.objectives = nn.ModuleDict(objectives)
+        self._optimizer = optimizer
+        self._scheduler = scheduler
+        self._total_steps = total_steps
+        self._head_lr = head_lr
+        self._seed = seed
+
+    def objective(self, head: str) -> Objective:
+        objective = self.objectives[head]
+        assert isinstance(objective, Objective)
+        return objective
+
+    def _fed(self, batch: Batch) -> Iterator[tuple[str, Objective]]:
+        for head in batch.heads:
+            yield head, self.objective(head)
+
+    # Training
+
+    def on_train_epoch_start(self) -> None:
+        torch.manual_seed(derive(self._seed, "dropout", self.current_epoch, self.global_rank))
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        encoded = self.backbone.encode(batch.inputs)
+        losses = {head: objective.loss(encoded, batch.heads[head]) for head, objective in self._fed(batch)}
+        total = torch.stack(list(losses.values())).sum()
+        if len(losses) > 1:
+            for head, loss in losses.items():
+                self.log(f"train/{head}/loss", loss.detach(), batch_size=len(batch))
+        self.log("train/loss", total.detach(), batch_size=len(batch), prog_bar=True)
+        return total
+
+    # Evaluation
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> STEP_OUTPUT:
+        return self._evaluate(batch, "validation")
+
+    def test_step(self, batch: Batch, batch_idx: int) -> STEP_OUTPUT:
+        return self._evaluate(batch, "test")
+
+    def _evaluate(self, batch: Batch, split: str) -> STEP_OUTPUT:
+        """Return the scores of each head, with the rows they belong to."""
+        encoded = self.backbone.encode(batch.inputs)
+        outputs: dict[str, Any] = {"rows": batch.rows, "scores": {}}
+        total = torch.zeros((), device=batch.rows.device)
+        for head, objective in self._fed(batch):
+            outputs["scores"][head], loss = objective.evaluate(encoded, batch.heads[head])
+            total = total + loss
+        self.log(f"{split}/loss", total, batch_size=len(batch), on_epoch=True, sync_dist=True)
+        return outputs
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
+        encoded = self.backbone.encode(batch.inputs)
+        scores = {head: objective.head.scores(encoded, batch.heads[head]) for head, objective in self._fed(batch)}
+        return {"rows": batch.rows, "scores": scores}
+
+    def on_validation_epoch_start(self) -> None:
+        self._reset()
+
+    def on_test_epoch_start(self) -> None:
+        self._reset()
+
+    def _reset(self) -> None:
+        for head in self.objectives:
+            self.objective(head).reset()
+
+    def on_validation_epoch_end(self) -> None:
+        self._log_results("validation")
+
+    def on_test_epoch_end(self) -> None:
+        self._log_results("test")
+
+    def _log_results(self, split: str) -> None:
+        for head in self.objectives:
+            # One head's metrics go by their own names; several are told apart by theirs.
+            prefix = split if len(self.objectives) == 1 else f"{split}/{head}"
+            results = self.objective(head).results()
+            # A loss over targets (masked LM) is the exact one; the batches' mean above stands where there is none.
+            results.pop("loss", None)
+            self.log_dict({f"{prefix}/{name}": value.float() for name, value in results.items()})
+
+    # Optimization
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        if self._optimizer is None:
+            return None
+        groups = parameter_groups(self, head_lr=self._head_lr, is_head=lambda name: name.startswith("objectives."))
+        optimizer = build_optimizer(self._optimizer, groups)
+        if self._scheduler is None:
+            return optimizer
+        if self._total_steps is None:
+            raise ConfigError("a scheduler needs total_steps, the number of optimizer steps that are planned")
+        scheduler = self._scheduler(optimizer, total_steps=self._total_steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step", "name": "lr"}}
+
+    @property
+    def lr(self) -> float:
+        """The optimizer's rate, under the name that Lightning's learning-rate finder reads and sets."""
+        return float(getattr(self._optimizer, "keywords", {})["lr"])
+
+    @lr.setter
+    def lr(self, rate: float) -> None:
+        assert self._optimizer is not None
+        self._optimizer = partial(self._optimizer, lr=rate)
+
+    def to_transformers(self) -> PreTrainedModel | None:
+        """Return the model as one of transformers' own classes; None where its heads have no equivalent there."""
+        if len(self.objectives) != 1:
+            return None
+        (head,) = self.objectives
+        return self.objective(head).head.to_transformers(self.backbone)
+
+    # Checkpoints: plain containers only, so that `weights_only=True` loads them
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["specs"] = {head: self.objective(head).spec.to_dict() for head in self.objectives}
+        checkpoint["left_out"] = self._restorable()
+        for name in checkpoint["left_out"]:
+            del checkpoint["state_dict"][name]
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.check_fits(checkpoint)
+        own = self.state_dict()
+        checkpoint["state_dict"].update({name: own[name] for name in checkpoint.get("left_out", [])})
+
+    def check_fits(self, checkpoint: Mapping[str, Any]) -> None:
+        """Refuse a checkpoint of another task or other labels.
+
+        Raises:
+            ConfigError: naming what the checkpoint holds and what this run needs.
+        """
+        stored = checkpoint.get("specs")
+        if stored is None:
+            raise ConfigError("this checkpoint was not written by afinar: it does not say which task it is for")
+        own = {head: self.objective(head).spec.to_dict() for head in self.objectives}
+        for key, meaning in (("kind", "task"), ("labels", "labels")):
+            theirs, ours = ({head: spec[key] for head, spec in specs.items()} for specs in (stored, own))
+            if theirs != ours:
+                raise ConfigError(f"the checkpoint is of another task: its {meaning} are {theirs}, this run's are {ours}")
+
+    def _restorable(self) -> list[str]:
+        """Frozen weights equal the pre-trained ones, which are loaded anyway: they are not written again."""
+        if self.backbone.source()["weights"] != "pretrained":
+            return []
+        frozen = {name for name, parameter in self.backbone.named_parameters() if not parameter.requires_grad}
+        return [f"backbone.{name}" for name in frozen]

@@ -1,0 +1,50 @@
+"""An objective: one head, the metrics that judge it, and what is recorded of its predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+from torchmetrics import Metric
+
+from afinar.metrics.factory import metrics_for
+from afinar.models.heads import Head
+from afinar.types import Encoded, Fields, TaskSpec
+
+
+class Objective(nn.Module):
+    """What one head is trained for and judged by. Single-task and multi-task modules use the same ones.
+
+    Args:
+        spec: what the data say of the head.
+        head: a head built for that spec.
+        extra_metrics: further torchmetrics by name, updated with (probabilities, targets).
+    """
+
+    def __init__(self, spec: TaskSpec, head: Head, extra_metrics: Mapping[str, Metric] | None = None) -> None:
+        super().__init__()
+        self.spec = spec
+        self.head = head
+        self.metrics = metrics_for(spec, extra_metrics)
+
+    def loss(self, encoded: Encoded, fields: Fields) -> Tensor:
+        """Return the training loss, a scalar."""
+        return self.head.loss(self.head.scores(encoded, fields), fields)
+
+    def evaluate(self, encoded: Encoded, fields: Fields) -> tuple[Tensor, Tensor]:
+        """Return (scores, loss) and add the batch to the metrics."""
+        scores = self.head.scores(encoded, fields)
+        self.metrics.update(*self.head.judged(scores, fields))
+        return scores, self.head.loss(scores, fields)
+
+    def results(self) -> dict[str, Tensor]:
+        """Return the metrics of all examples since `reset`."""
+        return dict(self.metrics.compute())
+
+    def reset(self) -> None:
+        self.metrics.reset()
+
+    def records(self, scores: Tensor, fields: Fields) -> list[dict[str, Any]]:
+        """Return what is written of each example's prediction, as plain data, in the order of the batch."""
+        return [self.head.decode(one).to_dict() for one in self.head.split(scores.detach().float().cpu(), fields)]
