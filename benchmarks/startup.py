@@ -1,6 +1,6 @@
 """Start-up costs: `import afinar`, the help page, and what one more job of a multirun costs besides its training.
 
-    python benchmarks/startup.py
+python benchmarks/startup.py
 """
 
 from __future__ import annotations

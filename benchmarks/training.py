@@ -61,7 +61,7 @@ def main() -> None:
         console.print(table)
 
 
-def datamodule(options: argparse.Namespace):  # noqa: ANN201
+def datamodule(options: argparse.Namespace):
     from afinar.data.readers import CsvReader, DemoReader
     from afinar.data.sequence_classification import SequenceClassificationData
 

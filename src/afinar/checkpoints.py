@@ -23,7 +23,9 @@ def read_checkpoint(file: Path) -> dict[str, Any]:
     try:
         content = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise ConfigError(f"{file} is damaged, or holds objects that are not safe to load: train again or take another checkpoint") from error
+        raise ConfigError(
+            f"{file} is damaged, or holds objects that are not safe to load: train again or take another checkpoint"
+        ) from error
     except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
         raise ConfigError(f"{file} is damaged ({str(error).splitlines()[0][:120]}): train again or take another checkpoint") from error
     if not isinstance(content, dict) or "state_dict" not in content:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import afinar
 from afinar.errors import ConfigError
 
 
@@ -14,7 +13,7 @@ def conf_folder() -> Path:
     Raises:
         ConfigError: if neither is there.
     """
-    package = Path(afinar.__file__).parent
+    package = Path(__file__).parent
     for folder in (package / "conf", package.parent.parent / "conf"):
         if (folder / "train.yaml").is_file():
             return folder

@@ -29,12 +29,12 @@ def fail(message: str) -> None:
 
 def table(title: str | None, columns: Sequence[str], rows: Iterable[Sequence[object]], console: Console = out) -> None:
     """Print a table; numbers are aligned to the right."""
-    rows = [[_text(cell) for cell in row] for row in rows]
+    cells = [[_text(cell) for cell in row] for row in rows]
     grid = Table(title=title, title_justify="left", header_style="bold")
     for position, column in enumerate(columns):
-        numeric = all(_numeric(row[position]) for row in rows)
+        numeric = all(_numeric(row[position]) for row in cells)
         grid.add_column(escape(column), justify="right" if numeric else "left", overflow="fold")
-    for row in rows:
+    for row in cells:
         grid.add_row(*(escape(cell) for cell in row))
     width = console.width if console.is_terminal else 400
     Console(file=console.file, highlight=False, width=width).print(grid)

@@ -91,6 +91,9 @@ def build(config: DictConfig, run: RunFolder) -> Experiment:
     datamodule.prepare_data()
     datamodule.setup("fit")
 
+    if config.trainer.fast_dev_run:
+        # A handful of steps has no room for the warm-up of the whole run.
+        config.scheduler.update({key: None for key in ("warmup_steps", "warmup_ratio") if key in config.scheduler})
     throughput = Throughput()
     predictions = PredictionWriter(run, list(config.get("predictions", [])))
     trainer = build_trainer(config, run, [throughput, predictions])
@@ -127,7 +130,7 @@ def build_trainer(config: DictConfig, run: RunFolder, callbacks: Sequence[pl.Cal
     keep = create(config.checkpoint, "checkpoint")(folder=run.checkpoints, monitor=monitor, mode=direction(config.monitor))
     configured = [create(node, f"callbacks.{name}") for name, node in config.callbacks.items()]
     bar = progress_bar() if config.trainer.get("enable_progress_bar", True) else None
-    return create(
+    trainer: pl.Trainer = create(
         config.trainer,
         "trainer",
         callbacks=[*callbacks, *keep, *configured, *([bar] if bar else [])],
@@ -140,12 +143,13 @@ def build_trainer(config: DictConfig, run: RunFolder, callbacks: Sequence[pl.Cal
         use_distributed_sampler=False,
         enable_checkpointing=bool(keep),
     )
+    return trainer
 
 
 def build_evaluator(config: DictConfig, run: RunFolder, callbacks: Sequence[pl.Callback]) -> pl.Trainer:
     """Build a Trainer that scores a finished run: the same device and precision, no logger and no checkpoints."""
     bar = progress_bar()
-    return create(
+    trainer: pl.Trainer = create(
         config.trainer,
         "trainer",
         callbacks=[*callbacks, *([bar] if bar else [])],
@@ -158,6 +162,7 @@ def build_evaluator(config: DictConfig, run: RunFolder, callbacks: Sequence[pl.C
         fast_dev_run=False,
         profiler=None,
     )
+    return trainer
 
 
 def loggers(config: DictConfig) -> list[Any]:
@@ -172,7 +177,7 @@ def plan_for(config: DictConfig, datamodule: TextDataModule, trainer: pl.Trainer
     limit = config.trainer.get("limit_train_batches")
     if limit is not None:
         batches = min(batches, limit) if isinstance(limit, int) else max(1, int(batches * limit))
-    if trainer.fast_dev_run:
+    if config.trainer.fast_dev_run:
         batches = min(batches, int(config.trainer.fast_dev_run))
     if trainer.max_epochs is None or (trainer.max_epochs < 0 and trainer.max_steps < 0):
         raise ConfigError("trainer.max_epochs and trainer.max_steps are both open-ended: set one of them")
@@ -242,7 +247,7 @@ def _first_line(error: BaseException) -> str:
 def targets(node: Any, key: str = "") -> Iterator[tuple[str, str]]:
     """Yield (key, target) for every `_target_` at or below a node."""
     if isinstance(node, DictConfig):
-        for name in node:
+        for name in map(str, node):
             if name == "_target_":
                 yield key, str(node[name])
             elif not OmegaConf.is_missing(node, name) and not OmegaConf.is_interpolation(node, name):
@@ -278,7 +283,9 @@ def _home(target: str, key: str) -> str:
     try:
         found = get_object(target)
     except Exception as error:
-        raise ConfigError(f"the stored configuration names {key}._target_={target}, which cannot be imported: {_first_line(error)}") from error
+        raise ConfigError(
+            f"the stored configuration names {key}._target_={target}, which cannot be imported: {_first_line(error)}"
+        ) from error
     return str(getattr(found, "__module__", "")) if callable(found) else ""
 
 

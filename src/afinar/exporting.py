@@ -71,7 +71,10 @@ def _write(stored: StoredRun, folder: Path, to: Path) -> str:
     if heads:
         save_file(heads, folder / HEADS)
     stored.datamodule.tokenizer.save_pretrained(folder)
-    config = {name: OmegaConf.to_container(stored.config[name], resolve=True) if OmegaConf.is_config(stored.config[name]) else stored.config[name] for name in PARTS}
+    config = {
+        name: OmegaConf.to_container(stored.config[name], resolve=True) if OmegaConf.is_config(stored.config[name]) else stored.config[name]
+        for name in PARTS
+    }
     recipe = {"config": config, "labels": {head: spec.to_dict() for head, spec in stored.run.specs.items()}}
     write_text(folder / RECIPE, json.dumps(recipe, ensure_ascii=False, indent=2) + "\n")
     write_text(folder / "README.md", model_card(stored, loader, to))
@@ -103,7 +106,7 @@ def load_export(folder: Path, overrides: Sequence[str] = (), allow_targets: Sequ
     datamodule.use_specs(specs)
     module, _ = build_module(config, specs, plan=None)
     if (folder / HEADS).is_file():
-        missing, unexpected = module.objectives.load_state_dict(load_file(folder / HEADS), strict=False)
+        _, unexpected = module.objectives.load_state_dict(load_file(folder / HEADS), strict=False)
         if unexpected:
             raise ConfigError(f"{folder / HEADS} does not fit the model: it holds {', '.join(unexpected)}")
     return datamodule, module.eval()

@@ -94,5 +94,5 @@ class Predictor:
             scores = self.module.predict_step(moved, number)["scores"]
             records = {head: self.module.objective(head).records(values, moved.heads[head]) for head, values in scores.items()}
             for position, row in enumerate(batch.rows.tolist()):
-                found = {head: of_head[position] for head, of_head in records.items()}
+                found = {head: self.datamodule.present(of_head[position]) for head, of_head in records.items()}
                 yield row, next(iter(found.values())) if len(found) == 1 else found

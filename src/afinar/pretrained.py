@@ -14,6 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from afinar.conf import conf_folder
 from afinar.data.cache import cache_root
 from afinar.data.demo import generate
 from afinar.data.vocabulary import save_tokenizer, train_wordpiece
@@ -81,10 +82,7 @@ def tiny_folder() -> Path:
 
 def tiny_key() -> str:
     """Return a key of all that decides the tiny model: its recipe, the text's grammar, the code that trains it, the libraries."""
-    import afinar
-    from afinar.conf import conf_folder
-
-    package = Path(afinar.__file__).parent
+    package = Path(__file__).parent
     sources = [conf_folder() / "experiment" / f"{TINY_EXPERIMENT}.yaml", package / "pretrained.py"]
     sources += sorted((package / "data" / "demo").glob("*.py"))
     sources += [package / "data" / f"{name}.py" for name in ("masked_lm", "masking", "packing", "vocabulary")]

@@ -113,7 +113,7 @@ _ABSENT = object()
 
 
 def _keys(config: DictConfig, prefix: str = "") -> Iterator[str]:
-    for name in config:
+    for name in map(str, config):
         yield f"{prefix}{name}"
         if not OmegaConf.is_missing(config, name) and not OmegaConf.is_interpolation(config, name) and isinstance(config[name], DictConfig):
             yield from _keys(config[name], f"{prefix}{name}.")
@@ -129,7 +129,9 @@ def check_stored(config: DictConfig, allow_targets: Sequence[str] = ()) -> None:
     # References to the configuration's own keys are harmless; resolvers could read the environment or make up nodes unseen.
     for name in re.findall(r"\$\{\s*([\w.]+)\s*:", OmegaConf.to_yaml(config, resolve=False)):
         if name not in _RESOLVERS:
-            raise ConfigError(f"the stored configuration uses the resolver '${{{name}:...}}', which is not known to be safe: write its value")
+            raise ConfigError(
+                f"the stored configuration uses the resolver '${{{name}:...}}', which is not known to be safe: write its value"
+            )
 
 
 def _use_stored_backbone(config: DictConfig, run: RunFolder, content: dict[str, Any]) -> None:

@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from afinar.data.labels import LabelColumns, UnseenLabelWarning, build_label_space, check_seen, class_counts, encode, label_name, report_unseen
+from afinar.data.labels import (
+    LabelColumns,
+    UnseenLabelWarning,
+    build_label_space,
+    check_seen,
+    class_counts,
+    encode,
+    label_name,
+    report_unseen,
+)
 from afinar.data.table import Table
 from afinar.errors import ConfigError, DataError
 from afinar.types import LabelSpace
@@ -77,7 +86,9 @@ def test_missing_label(value: Any) -> None:
         LabelColumns().read(table(label=["a", value]))
 
 
-@pytest.mark.parametrize(("value", "part"), [("", "is empty"), (" ", "is empty"), (0.5, "0.5, not a name"), (["a"], "data.multi_label=true")])
+@pytest.mark.parametrize(
+    ("value", "part"), [("", "is empty"), (" ", "is empty"), (0.5, "0.5, not a name"), (["a"], "data.multi_label=true")]
+)
 def test_impossible_label(value: Any, part: str) -> None:
     with pytest.raises(DataError, match=part) as error:
         LabelColumns().read(table(label=["a", value]))
@@ -94,7 +105,8 @@ def test_unseen_label_in_training_and_validation_is_an_error() -> None:
     with pytest.raises(DataError) as error:
         check_seen([("positivo",), ("postivo",)], space, table(label=[]))
     assert str(error.value) == (
-        "train.csv:3: the label 'postivo' does not occur in the training data; correct it or add training examples of it. Did you mean 'positivo'?"
+        "train.csv:3: the label 'postivo' does not occur in the training data; "
+        "correct it or add training examples of it. Did you mean 'positivo'?"
     )
 
 

@@ -191,7 +191,12 @@ def test_broken_jsonl(write, content: str, line: int, part: str) -> None:
 
 @pytest.mark.parametrize(
     ("row", "part"),
-    [('{"text": null}', "is missing"), ('{"other": 1}', "is missing"), ('{"text": 7}', "is 7, not a text"), ('{"text": "\\ud800"}', "surrogate")],
+    [
+        ('{"text": null}', "is missing"),
+        ('{"other": 1}', "is missing"),
+        ('{"text": 7}', "is 7, not a text"),
+        ('{"text": "\\ud800"}', "surrogate"),
+    ],
 )
 def test_missing_or_impossible_text_in_jsonl(write, row: str, part: str) -> None:
     path = write("a.jsonl", '{"text": "a"}\n' + row)
@@ -257,22 +262,21 @@ def test_hub_without_network_names_the_local_alternative(monkeypatch: pytest.Mon
         HubReader("owner/nothing-here").read("train", "train")
     assert "no connection to the Hugging Face hub" in message(error)
     assert "data=csv data.train=FILE" in message(error)
-    assert datasets.config.HF_HUB_OFFLINE == before
+    assert before == datasets.config.HF_HUB_OFFLINE
 
 
 def test_hub_out_of_reach_is_found_without_retries(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import datasets
     from huggingface_hub import constants
 
-    from afinar.data import hub
+    from afinar import network
 
-    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(network, "getproxies", dict)
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")  # a closed port of this machine
-    hub._answers.cache_clear()
-    assert hub.is_offline()
+    network.answers.cache_clear()
+    assert not network.hub_is_reachable()
     with pytest.raises(DataError, match="no connection"):
         HubReader("owner/nothing-here").read("train", "train")
 

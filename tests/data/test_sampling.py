@@ -23,7 +23,9 @@ def rows(plan: Any) -> list[int]:
 
 @pytest.mark.parametrize("kind", PLANS)
 @given(lengths=LENGTHS, batch_size=st.integers(1, 9), seed=st.integers(0, 2**32), epoch=st.integers(0, 50))
-def test_every_example_exactly_once(kind: Callable[..., TrainingBatches], lengths: list[int], batch_size: int, seed: int, epoch: int) -> None:
+def test_every_example_exactly_once(
+    kind: Callable[..., TrainingBatches], lengths: list[int], batch_size: int, seed: int, epoch: int
+) -> None:
     plan = kind(lengths, batch_size, seed=seed, epoch=lambda: epoch)
     batches = list(plan)
     assert sorted(row for batch in batches for row in batch) == list(range(len(lengths)))
@@ -62,7 +64,9 @@ def test_ranks_share_an_epoch(
 @pytest.mark.parametrize("kind", PLANS)
 def test_epochs_and_seeds_differ(kind: Callable[..., TrainingBatches]) -> None:
     lengths = list(range(1, 101))
-    orders = {(seed, epoch): tuple(rows(kind(lengths, 8, seed=seed, epoch=lambda epoch=epoch: epoch))) for seed in (0, 1) for epoch in (0, 1, 2)}
+    orders = {
+        (seed, epoch): tuple(rows(kind(lengths, 8, seed=seed, epoch=lambda epoch=epoch: epoch))) for seed in (0, 1) for epoch in (0, 1, 2)
+    }
     assert len(set(orders.values())) == len(orders)
 
 
@@ -132,11 +136,11 @@ def test_evaluation_sees_every_example_once(lengths: list[int], batch_size: int,
 
 
 def test_impossible_sizes() -> None:
-    with pytest.raises(ConfigError, match="data.batch_size=0"):
+    with pytest.raises(ConfigError, match=r"data\.batch_size=0"):
         RandomBatches([1, 2], 0)
-    with pytest.raises(ConfigError, match="data.eval_batch_size=0"):
+    with pytest.raises(ConfigError, match=r"data\.eval_batch_size=0"):
         SequentialByLength([1, 2], 0)
-    with pytest.raises(ConfigError, match="sampling.pool=0"):
+    with pytest.raises(ConfigError, match=r"sampling\.pool=0"):
         LengthBuckets([1, 2], 1, pool=0)
 
 

@@ -81,7 +81,9 @@ def test_folds_without_strata_partition_too(examples: int, data: st.DataObject) 
     assert sorted(rows) == list(range(examples))
 
 
-@pytest.mark.parametrize(("folds", "fold", "key"), [(1, 0, "data.folds=1"), (11, 0, "data.folds=11"), (3, 3, "data.fold=3"), (3, -1, "data.fold=-1")])
+@pytest.mark.parametrize(
+    ("folds", "fold", "key"), [(1, 0, "data.folds=1"), (11, 0, "data.folds=11"), (3, 3, "data.fold=3"), (3, -1, "data.fold=-1")]
+)
 def test_impossible_folds(folds: int, fold: int, key: str) -> None:
     with pytest.raises(ConfigError, match=key):
         fold_rows(10, folds, fold, 0)
@@ -99,7 +101,7 @@ def test_a_smaller_limit_is_a_subset_of_a_larger_one(examples: int, small: int, 
 def test_limit_is_a_shuffle_and_at_least_one() -> None:
     assert first_shuffled(np.arange(100), 10, 0).tolist() != list(range(10))
     assert first_shuffled(np.arange(5), None, 0).tolist() == list(range(5))
-    with pytest.raises(ConfigError, match="data.limit=0"):
+    with pytest.raises(ConfigError, match=r"data\.limit=0"):
         first_shuffled(np.arange(5), 0, 0)
 
 
@@ -114,5 +116,5 @@ def test_plan() -> None:
     assert (len(train), len(validation)) == (30, 10)
     assert not SplitPlan(validation_size=0).makes_validation
     assert SplitPlan().note(stratified=True) == "no data.validation given: 10% of train validate (stratified, seed 0)"
-    with pytest.raises(ConfigError, match="data.folds=4"):
+    with pytest.raises(ConfigError, match=r"data\.folds=4"):
         SplitPlan(folds=4).apply(40, labels, "validation.csv")

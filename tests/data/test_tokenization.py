@@ -47,7 +47,9 @@ def test_pieces_are_the_tokenizers_own_without_specials_and_uncut(tokenizers: di
         assert list(pieces["input_ids"]) == tokenizer(TEXTS, add_special_tokens=False)["input_ids"]
 
 
-def test_long_texts_raise_no_warning(tokenizer: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> None:
+def test_long_texts_raise_no_warning(
+    tokenizer: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
     before, tokenizer.model_max_length = tokenizer.model_max_length, 8
     try:
         tokenize(TEXTS, tokenizer, str(tmp_path))
@@ -117,7 +119,13 @@ def test_an_interrupted_build_leaves_nothing_under_the_final_name(tmp_path: Path
     def double(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
         return {"double": [2 * n for n in batch["n"]]}
 
-    options: dict[str, Any] = {"key": "k", "features": Features({"double": Value("int64")}), "folder": tmp_path, "description": "", "batch_size": 5}
+    options: dict[str, Any] = {
+        "key": "k",
+        "features": Features({"double": Value("int64")}),
+        "folder": tmp_path,
+        "description": "",
+        "batch_size": 5,
+    }
     with pytest.raises(KeyboardInterrupt):
         cached_map(source, failing, **options)
     assert not list(tmp_path.glob("k-*.arrow"))

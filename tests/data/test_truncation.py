@@ -35,7 +35,7 @@ def test_never_more_than_the_limit_and_always_in_order(n: int, limit: int, strat
 def test_options() -> None:
     with pytest.raises(ConfigError, match=r"data.truncation=headtail.*Did you mean 'head_tail'"):
         check_strategy("headtail", 0.25)
-    with pytest.raises(ConfigError, match="data.head_share=2"):
+    with pytest.raises(ConfigError, match=r"data\.head_share=2"):
         check_strategy("head_tail", 2)
 
 

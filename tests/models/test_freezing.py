@@ -55,6 +55,8 @@ def test_backbone(backbone: Backbone) -> None:
 def test_layers(last: int, what: str, backbone: Backbone) -> None:
     line = FreezeLayers(last=last)(backbone)
     assert trained(backbone) == [False] * (4 - last) + [True] * last
+    modes = [{module.training for module in group.modules() if module is not group} for group in backbone.layer_groups()]
+    assert modes == [{False}] * (4 - last) + [{True}] * last, "dropout must be off at once, not from the next epoch on"
     few = size(backbone, 4 - last) if last else "0"
     assert line == f"{what} frozen and in eval mode: dropout off there; {few} of {size(backbone, 0)} backbone parameters train"
 

@@ -124,6 +124,28 @@ def test_scores_probabilities_and_decisions(name: str, multi: bool, folder_of: F
 
 
 @pytest.mark.parametrize(("name", "multi"), CASES)
+def test_split_and_judged_keep_scores_beside_their_examples(name: str, multi: bool, folder_of: Folders) -> None:
+    backbone = Backbone(str(folder_of("bert"))).eval()
+    head = build(name, backbone, multi).eval()
+    inputs = inputs_of(batch=5)
+    fields = fields_of(name, multi, inputs)
+    scores = head.scores(backbone.encode(inputs), fields)
+    examples = head.split(scores, fields)
+    assert len(examples) == 5
+    for row, example in enumerate(examples):
+        alone = {key: tensor[row : row + 1] for key, tensor in inputs.items()}
+        label = {"labels": fields["labels"][row : row + 1]}
+        expected = head.scores(backbone.encode(alone), label)
+        torch.testing.assert_close(example if name == "masked-lm" else example.unsqueeze(0), expected, rtol=0, atol=1e-5)
+    output, targets = head.judged(scores, fields)
+    assert len(output) == len(targets) > 0
+    if name == "masked-lm":
+        assert targets.tolist() == [token for row in fields["labels"].tolist() for token in row if token != IGNORE_INDEX]
+    else:
+        assert torch.equal(targets, fields["labels"])
+
+
+@pytest.mark.parametrize(("name", "multi"), CASES)
 def test_state_dict_round_trip(name: str, multi: bool, folder_of: Folders) -> None:
     backbone = Backbone(str(folder_of("bert"))).eval()
     head, other = build(name, backbone, multi).eval(), build(name, backbone, multi).eval()
@@ -385,7 +407,7 @@ def test_tuned_thresholds_decide_and_travel_with_the_weights(folder_of: Folders)
     assert head.decision.thresholds.tolist() == [0.5, 0.5, 0.5]
     scores = torch.tensor([[-2.0, 3.0, -0.1], [-1.0, 1.0, -0.2], [-3.0, 2.0, -0.3], [-4.0, 0.5, -0.4]])
     targets = torch.tensor([[1.0, 1, 0], [1, 0, 0], [0, 1, 0], [IGNORE_INDEX, 0, 0]])
-    head.tune(scores, targets)
+    head.tune(head.probabilities(scores), targets)
     assert head.decode(scores[0]).label == ["negativo", "neutro"]
     assert head.decode(scores[1]).label == ["negativo"]
     assert head.decode(torch.full((3,), -9.0)).label == []
@@ -424,7 +446,9 @@ def test_training_step_on_gpu(name: str, multi: bool, folder_of: Folders) -> Non
     fields = {key: tensor.cuda() for key, tensor in fields_of(name, multi, inputs).items()}
     there = {key: tensor.cuda() for key, tensor in inputs.items()}
     with torch.autocast("cuda", torch.bfloat16):
-        loss = head.loss(head.scores(backbone.encode(there), fields), fields)
+        scores = head.scores(backbone.encode(there), fields)
+        loss = head.loss(scores, fields)
     loss.backward()
     assert loss.isfinite()
+    assert all(head.decode(example) for example in head.split(scores.detach().float().cpu(), fields))
     assert all(parameter.grad.isfinite().all() for module in (backbone, head) for parameter in module.parameters())

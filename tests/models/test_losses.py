@@ -56,7 +56,7 @@ def test_focal_equals_a_loop(size: int, seed: int, gamma: float) -> None:
     scores, targets = draw(size, seed)
     probabilities = scores.detach().double().softmax(1)
     terms = [-((1 - float(row[target])) ** gamma) * math.log(row[target]) for row, target in zip(probabilities, targets, strict=True)]
-    assert float(Focal(SINGLE, gamma)(scores, targets)) == pytest.approx(np.mean(terms), rel=1e-3, abs=1e-6)
+    assert Focal(SINGLE, gamma)(scores, targets).item() == pytest.approx(np.mean(terms), rel=1e-3, abs=1e-6)
 
 
 @settings(max_examples=30, deadline=None)
@@ -66,7 +66,7 @@ def test_sigmoid_focal_equals_a_loop(size: int, seed: int, gamma: float) -> None
     probabilities = scores.detach().double().sigmoid()
     truth = torch.where(targets > 0, probabilities, 1 - probabilities).flatten().tolist()
     terms = [-((1 - probability) ** gamma) * math.log(probability) for probability in truth]
-    assert float(Focal(MULTI, gamma)(scores, targets)) == pytest.approx(np.mean(terms), rel=1e-3, abs=1e-6)
+    assert Focal(MULTI, gamma)(scores, targets).item() == pytest.approx(np.mean(terms), rel=1e-3, abs=1e-6)
 
 
 @pytest.mark.parametrize("multi", [False, True])
@@ -119,7 +119,7 @@ def test_ignored_targets_of_a_multi_label_task_are_skipped(loss_class: type[nn.M
 def test_a_batch_without_known_targets_gives_zero_with_a_graph(loss_class: type[nn.Module], multi: bool) -> None:
     scores, targets = draw(3, 0, multi)
     loss = loss_class(MULTI if multi else SINGLE)(scores, torch.full_like(targets, IGNORE_INDEX))
-    assert float(loss) == 0
+    assert loss.item() == 0
     loss.backward()
     assert torch.equal(scores.grad, torch.zeros_like(scores))
 

@@ -57,7 +57,7 @@ def test_attention_equals_a_loop(shape: tuple[int, int, int, int]) -> None:
         pooling.query.copy_(torch.randn(shape[2], generator=torch.Generator().manual_seed(shape[3])))
     expected = []
     for states in tokens(encoded):
-        weights = [math.exp(float(state @ pooling.query) / math.sqrt(shape[2])) for state in states]
+        weights = [math.exp((state @ pooling.query).item() / math.sqrt(shape[2])) for state in states]
         expected.append(sum((weight * state for weight, state in zip(weights, states, strict=True)), torch.zeros(shape[2])) / sum(weights))
     torch.testing.assert_close(pooling(encoded), torch.stack(expected), rtol=1e-4, atol=1e-5)
 

@@ -97,7 +97,7 @@ def test_nothing_masked_gives_zero_with_a_graph(folder_of: Folders) -> None:
     scores = head.scores(backbone.encode(inputs), fields)
     assert scores.shape == (0, 40)
     loss = head.loss(scores, fields)
-    assert float(loss) == 0
+    assert loss.item() == 0
     loss.backward()
 
 
@@ -111,7 +111,7 @@ def test_next_sentence_equals_transformers_on_bert(folder_of: Folders) -> None:
     assert torch.equal(scores, expected)
     labels = torch.tensor([0, 1, IGNORE_INDEX, 1])
     torch.testing.assert_close(head.loss(scores, {"labels": labels}), functional.cross_entropy(expected, labels))
-    assert float(head.loss(scores, {"labels": torch.full((4,), IGNORE_INDEX)})) == 0
+    assert head.loss(scores, {"labels": torch.full((4,), IGNORE_INDEX)}).item() == 0
     sure = head.decode(torch.tensor([-1.0, 3.0]))
     assert sure.label == "random"
 

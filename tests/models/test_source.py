@@ -12,10 +12,11 @@ import huggingface_hub.constants
 import pytest
 import transformers.utils.hub
 
+from afinar import network
 from afinar.errors import ConfigError
-from afinar.models import source
 from afinar.models.backbone import Backbone
-from afinar.models.source import hub_is_reachable
+from afinar.models.source import Source
+from afinar.network import hub_is_reachable
 
 Folders = Callable[..., Path]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -24,19 +25,19 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 @pytest.fixture(autouse=True)
 def fresh_probe(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
-    monkeypatch.setattr(source, "getproxies", dict)
-    hub_is_reachable.cache_clear()
+    monkeypatch.setattr(network, "getproxies", dict)
+    network.answers.cache_clear()
     yield
-    hub_is_reachable.cache_clear()
+    network.answers.cache_clear()
 
 
-def refuse(*_: Any) -> None:
+def refuse(*_: Any, **__: Any) -> None:
     raise OSError("Name or service not known")
 
 
 def test_offline_by_request(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(socket, "create_connection", lambda *_: pytest.fail("probed"))
+    monkeypatch.setattr(socket, "create_connection", lambda *_, **__: pytest.fail("probed"))
     assert not hub_is_reachable()
 
 
@@ -52,7 +53,7 @@ def test_a_hub_that_answers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_behind_a_proxy_only_a_request_can_tell(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source, "getproxies", lambda: {"https": "http://proxy:3128"})
+    monkeypatch.setattr(network, "getproxies", lambda: {"https": "http://proxy:3128"})
     monkeypatch.setattr(socket, "create_connection", refuse)
     assert hub_is_reachable()
 
@@ -66,6 +67,7 @@ def test_cached_model_loads_without_network(folder_of: Folders, tmp_path: Path, 
     monkeypatch.setattr(transformers.utils.hub.constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(socket, "create_connection", refuse)
 
+    assert Source("organisation/small")._hub_options()["local_files_only"], "the hub would be tried for 23 seconds"
     backbone = Backbone("organisation/small")
     assert backbone.source()["commit"] == COMMIT
     assert backbone.n_layers == 3

@@ -32,7 +32,9 @@ def read_row(run: RunFolder) -> Row:
     """Read a run's settings and scores."""
     config = yaml.safe_load(run.config_file.read_text(encoding="utf-8")) or {}
     settings = {key: value for key, value in _flat(config) if key.split(".")[0] not in _NOT_FACTORS}
-    scores = {f"{section}/{name}": value for section, metrics in run.metrics.items() for name, value in metrics.items() if value is not None}
+    scores = {
+        f"{section}/{name}": value for section, metrics in run.metrics.items() for name, value in metrics.items() if value is not None
+    }
     return Row(run, settings, scores)
 
 
@@ -54,7 +56,7 @@ def factors(rows: Sequence[Row]) -> list[str]:
 def short(value: Any) -> str:
     """Return a setting as a table shows it; of a `_target_`, the class alone."""
     text = "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
-    return text.rsplit(".", 1)[-1] if text.startswith("afinar.") or text.startswith("torch.") else text
+    return text.rsplit(".", 1)[-1] if text.startswith(("afinar.", "torch.")) else text
 
 
 def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

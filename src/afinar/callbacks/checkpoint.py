@@ -32,5 +32,5 @@ def checkpoints(folder: str | Path, monitor: str, mode: str, best: bool = True, 
             )
         )
     if last:
-        callbacks.append(ModelCheckpoint(dirpath=folder, filename="last", save_top_k=1, monitor=None, enable_version_counter=False, save_on_train_epoch_end=True))
+        callbacks.append(ModelCheckpoint(dirpath=folder, filename="last", enable_version_counter=False, save_on_train_epoch_end=True))
     return callbacks

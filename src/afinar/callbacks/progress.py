@@ -10,6 +10,16 @@ import warnings
 from pytorch_lightning.callbacks import Callback, RichProgressBar
 from pytorch_lightning.callbacks.progress.rich_progress import RichProgressBarTheme
 
+from afinar.data.labels import UnseenLabelWarning
+
+# Small data sets need no loader processes, short epochs no log line a step: what libraries warn of here are choices.
+_CHOICES = (
+    r".*does not have many workers.*",
+    r".*is smaller than the logging interval.*",
+    r".*Checkpoint directory .* exists.*",
+    r".*treespec, LeafSpec.*",
+)
+
 
 def on_terminal() -> bool:
     """Whether a person watches: standard error is a terminal."""
@@ -29,13 +39,14 @@ def quiet_libraries() -> None:
     os.environ.setdefault("WANDB_SILENT", "true")
     for name in ("pytorch_lightning", "lightning.fabric", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # Small data sets need no loader processes, and short epochs no log line a step: both are choices, not mistakes.
-    for message in (r".*does not have many workers.*", r".*is smaller than the logging interval.*", r".*Checkpoint directory .* exists.*", r".*treespec, LeafSpec.*"):
+    # Data modules say the same in their notes, which the commands print.
+    warnings.filterwarnings("ignore", category=UnseenLabelWarning)
+    for message in _CHOICES:
         warnings.filterwarnings("ignore", message=message)
     import datasets
     from transformers.utils import logging as transformers_logging
 
-    transformers_logging.set_verbosity_error()
+    transformers_logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     if not on_terminal():
-        transformers_logging.disable_progress_bar()
+        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         datasets.disable_progress_bars()

@@ -74,4 +74,3 @@ class Throughput(pl.Callback):
             "pad_waste": round(self.pad_waste, 4),
             "epochs": self.epochs,
         }
-

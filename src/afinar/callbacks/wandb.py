@@ -50,7 +50,7 @@ class WandbTracker(WandbLogger):
         run_id = run.status.get("wandb_id") or secrets.token_hex(6)
         run.update_status(wandb_id=run_id)
         self.mode = mode
-        self.log_text = log_text
+        self.shows_text = log_text
         # The program's own name and git state are recorded in status.json; console capture would mix the jobs of a sweep.
         settings = wandb.Settings(console="off", silent=True, save_code=False)
         super().__init__(
@@ -72,7 +72,7 @@ class WandbTracker(WandbLogger):
         """Return one line on what leaves the machine."""
         if self.mode != "online":
             return "W&B is offline: nothing leaves this machine until `wandb sync`"
-        texts = "their texts included" if self.log_text else "without their texts"
+        texts = "their texts included" if self.shows_text else "without their texts"
         return f"W&B is online: metrics, the configuration, machine facts and predictions ({texts}) are sent to the server"
 
     def log_evaluation(self, split: str, metrics: Mapping[str, float]) -> None:
@@ -88,12 +88,12 @@ class WandbTracker(WandbLogger):
         self.experiment.log({f"{split}/confusion_matrix": table})
 
     def log_predictions(self, split: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Log predictions as a table; raw texts only with `log_text`."""
+        """Log predictions as a table; raw texts only where `log_text` asks for them."""
         import wandb
 
         if not rows:
             return
-        columns = [name for name in rows[0] if name != "text" or self.log_text]
+        columns = [name for name in rows[0] if name != "text" or self.shows_text]
         data = [[_cell(row.get(name)) for name in columns] for row in rows]
         self.experiment.log({f"{split}/predictions": wandb.Table(columns=columns, data=data)})
 

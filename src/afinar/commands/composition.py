@@ -31,6 +31,10 @@ def run_app(job: Callable[[DictConfig], object], arguments: Sequence[str]) -> No
     try:
         with readable_errors(), _raised_as_they_are():
             app()
+    except SystemExit as leaving:
+        # Hydra leaves so after a help page, which is no failure.
+        if leaving.code:
+            raise
     finally:
         sys.argv = before
 

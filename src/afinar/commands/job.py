@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -26,7 +27,7 @@ def train(config: DictConfig, run: RunFolder) -> None:
     try:
         _announce(experiment, config, run)
         _fit(experiment, config, run)
-        _score(experiment, run)
+        _score(experiment, config, run)
         exit_code = 0
     finally:
         for logger in experiment.trainer.loggers:
@@ -75,15 +76,18 @@ def _fit(experiment: Experiment, config: DictConfig, run: RunFolder) -> None:
         say(f"  {line}")
 
 
-def _score(experiment: Experiment, run: RunFolder) -> None:
+def _score(experiment: Experiment, config: DictConfig, run: RunFolder) -> None:
     """Selection is on validation; the test set is scored once, with the model that was selected."""
     trainer, module, datamodule = experiment.trainer, experiment.module, experiment.datamodule
-    best = run.best if run.best.is_file() and not trainer.fast_dev_run else None
+    best = run.best if run.best.is_file() and not config.trainer.fast_dev_run else None
     results = {"validation": trainer.validate(module, datamodule=datamodule, ckpt_path=best, verbose=False, weights_only=True)}
     _track(experiment, "validation")
     if datamodule.has_split("test"):
         results["test"] = trainer.test(module, datamodule=datamodule, ckpt_path=best, verbose=False, weights_only=True)
         _track(experiment, "test")
+    for note in datamodule.notes():
+        if note not in experiment.notes:
+            say(f"  {note}")
     sections = {split: _without_prefix(found[0], split) for split, found in results.items()}
     run.update_metrics(**sections)
     for logger in trainer.loggers:
@@ -93,7 +97,7 @@ def _score(experiment: Experiment, run: RunFolder) -> None:
     _show(sections, experiment, run)
 
 
-def _without_prefix(metrics: dict[str, float], split: str) -> dict[str, float]:
+def _without_prefix(metrics: Mapping[str, float], split: str) -> dict[str, float]:
     return {name.removeprefix(f"{split}/"): float(value) for name, value in metrics.items() if name.startswith(f"{split}/")}
 
 
@@ -103,6 +107,10 @@ def _track(experiment: Experiment, split: str) -> None:
         if not isinstance(logger, WandbTracker):
             continue
         logger.log_predictions(split, experiment.predictions.rows.get(split, []))
+        for head in experiment.module.objectives:
+            confusion = experiment.module.objective(head).confusion()
+            if confusion is not None:
+                logger.log_confusion(split, *confusion)
 
 
 def _show(sections: dict[str, dict[str, float]], experiment: Experiment, run: RunFolder) -> None:

@@ -69,13 +69,15 @@ def run_job(config: DictConfig, run: RunFolder) -> float | None:
     try:
         train(config, run)
     except UserError as error:
-        return _failed(run, started, str(error))
+        _failed(run, started, str(error))
+        return None
     except KeyboardInterrupt:
         run.update_status(status="interrupted", finished=_now(), error="interrupted")
         raise
     except Exception as error:
         sys.stderr.write(traceback.format_exc())
-        return _failed(run, started, f"{type(error).__name__}: {error} (unexpected: please report it with the lines above)")
+        _failed(run, started, f"{type(error).__name__}: {error} (unexpected: please report it with the lines above)")
+        return None
     run.update_status(status="done", finished=_now(), seconds=round(time.time() - started, 3))
     return _monitored(config, run)
 
@@ -86,7 +88,8 @@ def _failed(run: RunFolder, started: float, message: str) -> None:
 
 
 def _monitored(config: DictConfig, run: RunFolder) -> float | None:
-    return run.metrics.get("validation", {}).get(config.monitor)
+    value: float | None = run.metrics.get("validation", {}).get(config.monitor)
+    return value
 
 
 def _facts(config: DictConfig) -> dict[str, object]:

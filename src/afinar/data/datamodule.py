@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Sampler
 
 from afinar.data.files import option_of
@@ -22,16 +24,27 @@ from afinar.types import Batch, TaskSpec
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from afinar.data.examples import Examples
-
 STAGES = {"fit": ("train", "validation"), "validate": ("validation",), "test": ("test",), "predict": ("predict",)}
 """The splits that each stage of Lightning needs."""
+
+
+class SplitData(Protocol):
+    """A loaded split: a whole batch at a time by row numbers, and how long each row is."""
+
+    @property
+    def lengths(self) -> NDArray[np.int64]:
+        """int64 [N], positions that each example takes, special tokens included."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: Any, /) -> Any: ...
 
 
 class TextDataModule(pl.LightningDataModule, ABC):
     """Reads splits, publishes a `TaskSpec` for each head, and serves batches in a seeded order.
 
-    A subclass loads a split into `Examples` and gives the collator that makes them a `Batch`. `setup` may be called any number of
+    A subclass loads a split (`SplitData`) and gives the collator that makes them a `Batch`. `setup` may be called any number of
     times: a split is loaded once. Loaders shard by themselves, so the trainer must have ``use_distributed_sampler=False``.
 
     Args:
@@ -84,7 +97,7 @@ class TextDataModule(pl.LightningDataModule, ABC):
         self.revision = revision
         self._tokenizer = tokenizer
         self._input: Table | None = None
-        self._examples: dict[str, Examples] = {}
+        self._examples: dict[str, SplitData] = {}
         self._notes: dict[str, list[str]] = {}
 
     # What a subclass gives.
@@ -99,13 +112,25 @@ class TextDataModule(pl.LightningDataModule, ABC):
         """Take the tasks of a stored run instead of deriving them from training data."""
 
     @abstractmethod
-    def load(self, split: str) -> Examples:
+    def load(self, split: str) -> SplitData:
         """Load one split: read, check, tokenize. Called once a split."""
+
+    @abstractmethod
+    def example(self, split: str, row: int) -> dict[str, Any]:
+        """Return what is recorded of one example of a loaded split: its `text`, and its gold `label` where it has one."""
+
+    @abstractmethod
+    def use_texts(self, texts: Sequence[str]) -> None:
+        """Predict for these texts."""
+
+    def present(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Return a prediction's record as people read it; a subclass adds what its tokenizer alone knows."""
+        return record
 
     @property
     @abstractmethod
     def collator(self) -> Callable[[Any], Batch]:
-        """Makes a `Batch` of what `Examples` fetches."""
+        """Makes a `Batch` of what a split fetches."""
 
     # Splits.
 
@@ -132,7 +157,7 @@ class TextDataModule(pl.LightningDataModule, ABC):
             if self.has_split(split) or (stage and split != "validation") or stage == "validate":
                 self.examples(split)
 
-    def examples(self, split: str) -> Examples:
+    def examples(self, split: str) -> SplitData:
         """Return a split, loaded when it is first asked for.
 
         Raises:
@@ -163,6 +188,15 @@ class TextDataModule(pl.LightningDataModule, ABC):
     def use_input(self, source: str) -> None:
         """Predict for the rows of a file: read by this module's reader where it reads such files, else by the file's ending."""
         self.use_table(reader_for(source, self.reader).read(source, "predict"))
+
+    def texts_dataloader(self, texts: Sequence[str]) -> DataLoader[Batch]:
+        """Return the batches of texts to predict for; `Batch.rows` tells the place of each text.
+
+        Raises:
+            DataError: a text is empty.
+        """
+        self.use_texts(texts)
+        return self.predict_dataloader()
 
     def sizes(self) -> dict[str, int]:
         """Return the number of examples of each split that is loaded."""

@@ -95,7 +95,7 @@ class Examples(TorchDataset[RawBatch]):
         self.piece_counts: NDArray[np.int64] = pieces.lengths[positions]
         """int64 [N], pieces of each text before it is cut."""
         self.lengths: NDArray[np.int64] = np.minimum(self.piece_counts, limit) + special
-        """int64 [N], positions that each example takes in a batch, special tokens included."""
+        """int64 [N], positions that each example takes, special tokens included."""
 
     def __len__(self) -> int:
         return len(self._positions)

@@ -2,43 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
-from urllib.parse import urlsplit
 
-TIMEOUT = 3.0
-"""Seconds to wait for the hub's server before it counts as out of reach."""
-
-
-def is_offline() -> bool:
-    """Say whether the hub is out of reach: switched off (``HF_HUB_OFFLINE=1``), or its server does not answer.
-
-    Asked once a process. Without this question the hub's clients retry for half a minute and fill the terminal with warnings.
-    Behind a proxy the server cannot be asked, and the clients find out for themselves.
-    """
-    from huggingface_hub import constants
-
-    if constants.HF_HUB_OFFLINE:
-        return True
-    if any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")):
-        return False
-    return not _answers(constants.ENDPOINT)
-
-
-@cache
-def _answers(endpoint: str) -> bool:
-    address = urlsplit(endpoint)
-    port = address.port or {"http": 80}.get(address.scheme, 443)
-    try:
-        socket.create_connection((address.hostname or "", port), timeout=TIMEOUT).close()
-    except OSError:
-        return False
-    return True
+from afinar.network import hub_is_reachable
 
 
 @contextmanager
@@ -47,7 +16,7 @@ def hub_access(name: str) -> Iterator[None]:
     from datasets import config
 
     before = config.HF_HUB_OFFLINE
-    config.HF_HUB_OFFLINE = before or (not Path(name).is_dir() and is_offline())
+    config.HF_HUB_OFFLINE = before or (not Path(name).is_dir() and not hub_is_reachable())
     try:
         yield
     finally:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,10 +15,10 @@ from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import Sampler
 
 from afinar.data.cache import cache_root, cached_map, fingerprint
-from afinar.data.datamodule import TextDataModule
+from afinar.data.datamodule import SplitData, TextDataModule
 from afinar.data.examples import PieceTable
 from afinar.data.masking import Masked, Masker
-from afinar.data.packing import Pair, Span, cut, pack, pack_pairs
+from afinar.data.packing import IS_NEXT, Pair, Span, cut, pack, pack_pairs
 from afinar.data.readers import Reader
 from afinar.data.splits import SplitPlan
 from afinar.data.table import Table
@@ -106,7 +106,7 @@ class MaskedLMData(TextDataModule):
             specs[NEXT_SENTENCE] = TaskSpec(NEXT_SENTENCE, LabelSpace(("next", "random")))
         return specs
 
-    def use_specs(self, specs: dict[str, TaskSpec]) -> None:
+    def use_specs(self, specs: Mapping[str, TaskSpec]) -> None:
         """Check that a stored run has this task.
 
         Raises:
@@ -119,14 +119,27 @@ class MaskedLMData(TextDataModule):
         cut_off = split == "validation" and self.has_split("train") and self.plan.makes_validation
         return cut_off or super().has_split(split)
 
-    def load(self, split: str) -> PackedExamples:
+    def use_texts(self, texts: Sequence[str]) -> None:
+        """Predict for these texts, at the places where they hold the mask token."""
+        self.use_table(Table("texts", {"text": list(texts)}, lambda row: f"texts[{row}]"))
+
+    def present(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Return a prediction with the words that its token numbers stand for."""
+        tokens = self.tokenizer.convert_ids_to_tokens(record["token_ids"])
+        return {"prediction": tokens, "probabilities": dict(zip(tokens, record["token_probabilities"], strict=True))}
+
+    def load(self, split: str) -> SplitData:
+        if split == "predict":
+            return GivenExamples(self._tokenize(self.read(split).texts("text", "data.text_column"), None), self.tokenizer)
         encoded, labels = self._encode(self._documents(split), split)
         masker = Masker.for_tokenizer(self.tokenizer, self.mask_probability, self.whole_word, self.seed)
         return PackedExamples(encoded, labels, masker)
 
     def example(self, split: str, row: int) -> dict[str, Any]:
         """Return the text of one packed input."""
-        return {"text": self.tokenizer.decode(self.examples(split).ids(row), skip_special_tokens=True)}  # type: ignore[attr-defined]
+        examples = self.examples(split)
+        assert isinstance(examples, PackedExamples | GivenExamples)
+        return {"text": self.tokenizer.decode(examples.ids(row), skip_special_tokens=split != "predict")}
 
     @cached_property
     def collator(self) -> MaskedCollator:
@@ -169,7 +182,7 @@ class MaskedLMData(TextDataModule):
         sentences = [sentence for document in documents for sentence in document]
         lengths = PieceTable(tokenize(sentences, self.tokenizer, self.cache_dir)).lengths.tolist()
         ends = list(accumulate(map(len, documents), initial=0))
-        sized = [lengths[start:end] for start, end in zip(ends, ends[1:], strict=False)]
+        sized = [lengths[start:end] for start, end in pairwise(ends)]
         if self.next_sentence:
             pairs = pack_pairs(sized, room, self.seed)
             firsts, seconds = [_text(sentences, pair.first) for pair in pairs], [_text(sentences, pair.second) for pair in pairs]
@@ -184,14 +197,20 @@ class MaskedLMData(TextDataModule):
         if int(lengths.max(initial=0)) <= room:
             return documents
         long = iter((lengths > room).tolist())
-        return [[part for sentence in document for part in (self._parts(sentence, room) if next(long) else [sentence])] for document in documents]
+        return [
+            [part for sentence in document for part in (self._parts(sentence, room) if next(long) else [sentence])]
+            for document in documents
+        ]
 
     def _parts(self, sentence: str, room: int) -> list[str]:
         encoded = self.tokenizer(sentence, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
         return [sentence[start:end] for start, end in cut(encoded.word_ids(), encoded["offset_mapping"], room)]
 
     def _note_pairs(self, split: str, pairs: Sequence[Pair]) -> None:
-        self.note(split, f"{split}: {len(pairs):,} pairs of segments, {sum(not pair.label for pair in pairs) / len(pairs):.0%} true neighbours")
+        self.note(
+            split,
+            f"{split}: {len(pairs):,} pairs of segments, {sum(pair.label == IS_NEXT for pair in pairs) / len(pairs):.0%} true neighbours",
+        )
 
     def _tokenize(self, firsts: list[str], seconds: list[str] | None) -> PackedTable:
         """Tokenize packed texts whole: pieces at the joints may differ from those of single sentences."""
@@ -295,6 +314,29 @@ class PackedExamples(TorchDataset[PackedBatch]):
         return PackedBatch(np.asarray(rows, dtype=np.int64), masked, self._table.types.take(rows), labels)
 
 
+class GivenExamples(TorchDataset[PackedBatch]):
+    """Texts that already hold mask tokens: those are to be predicted, and what they hide is not known."""
+
+    def __init__(self, table: PackedTable, tokenizer: PreTrainedTokenizerBase) -> None:
+        self._table = table
+        self._mask_id = tokenizer.mask_token_id
+        self.lengths: NDArray[np.int64] = table.ids.lengths
+        """int64 [N], positions of each input."""
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def ids(self, row: int) -> list[int]:
+        """Return the input of a row."""
+        return [int(piece) for piece in self._table.ids.take([row])[0]]
+
+    def __getitem__(self, rows: list[int]) -> PackedBatch:
+        inputs = [ids.astype(np.int64) for ids in self._table.ids.take(rows)]
+        # The mask token stands for "some token": a label that says where to score, and nothing else.
+        masked = [Masked(ids, np.where(ids == self._mask_id, ids, IGNORE_INDEX)) for ids in inputs]
+        return PackedBatch(np.asarray(rows, dtype=np.int64), masked, self._table.types.take(rows), None)
+
+
 class MaskedCollator:
     """Pad masked inputs to the longest of the batch, on the right.
 
@@ -304,7 +346,7 @@ class MaskedCollator:
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, next_sentence: bool) -> None:
-        self.pad_id = int(tokenizer.pad_token_id)  # type: ignore[arg-type]
+        self.pad_id = int(tokenizer.pad_token_id)
         self.has_types = "token_type_ids" in tokenizer.model_input_names
         self.next_sentence = next_sentence
 

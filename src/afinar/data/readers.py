@@ -102,8 +102,13 @@ class CsvReader:
         """Yield each row with the number of its first line, counted from 1."""
         # newline="" leaves line breaks inside cells as they are.
         stream = io.StringIO(text, newline="")
-        quoting = csv.QUOTE_NONE if self.quote is None else csv.QUOTE_MINIMAL
-        rows = csv.reader(stream, delimiter=self.delimiter, quotechar=self.quote, quoting=quoting, strict=True)
+        rows = csv.reader(
+            stream,
+            delimiter=self.delimiter,
+            quotechar=self.quote,
+            quoting=csv.QUOTE_NONE if self.quote is None else csv.QUOTE_MINIMAL,
+            strict=True,
+        )
         line = 1
         while True:
             try:

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import Sampler
 
 from afinar.data.collate import TextCollator
 from afinar.data.datamodule import TextDataModule
 from afinar.data.examples import Examples, PieceTable
 from afinar.data.labels import Gold, LabelColumns, build_label_space, check_seen, class_counts, encode, report_unseen
-from afinar.data.readers import Reader, reader_for
+from afinar.data.readers import Reader
 from afinar.data.splits import Rows, SplitPlan
 from afinar.data.table import Table
 from afinar.data.tokenization import tokenize
 from afinar.data.truncation import check_strategy, count_truncated, truncate
 from afinar.errors import ConfigError, nearest
-from afinar.types import Batch, LabelSpace, TaskSpec
+from afinar.types import LabelSpace, TaskSpec
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -178,23 +178,6 @@ class SequenceClassificationData(TextDataModule):
     def use_texts(self, texts: Sequence[str]) -> None:
         """Predict for these texts."""
         self.use_table(Table("texts", {self.text_column: list(texts)}, lambda row: f"texts[{row}]"))
-
-    def texts_dataloader(self, texts: Sequence[str]) -> DataLoader[Batch]:
-        """Return the batches of these texts, the longest first; `Batch.rows` tells the place of each text.
-
-        Raises:
-            DataError: a text is empty.
-        """
-        self.use_texts(texts)
-        return self.predict_dataloader()
-
-    def read_texts(self, source: str) -> list[str]:
-        """Return the texts of a file: read by this module's reader where it reads such files, else by the file's ending.
-
-        Raises:
-            DataError: the file cannot be read, has no column `text_column`, or a text is empty.
-        """
-        return reader_for(source, self.reader).read(source, "predict").texts(self.text_column, "data.text_column")
 
     def example(self, split: str, row: int) -> dict[str, Any]:
         """Return one example of a loaded split: its `text`, and its gold `label` (the name; for multi-label data a list of names)."""

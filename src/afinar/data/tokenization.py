@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from afinar.data.cache import cache_root, cached_map, fingerprint
-from afinar.data.hub import is_offline
 from afinar.errors import ConfigError
+from afinar.network import hub_is_reachable
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -28,7 +28,7 @@ def load_tokenizer(name: str, revision: str | None = None) -> PreTrainedTokenize
 
     folder = Path(name).expanduser()
     is_folder = folder.is_dir()
-    offline = not is_folder and is_offline()
+    offline = not is_folder and not hub_is_reachable()
     try:
         tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(
             str(folder) if is_folder else name, revision=revision or "main", use_fast=True, local_files_only=offline

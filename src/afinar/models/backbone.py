@@ -67,6 +67,7 @@ class Backbone(nn.Module):
             if not self.model.supports_gradient_checkpointing:
                 raise ConfigError(f"model.gradient_checkpointing=true: transformers does not support it for {config.model_type!r}.")
             _enable_checkpointing(self.model)
+        self._commit = self._source.commit()
         self._frozen = 0
         self._frozen_eval = True
         self._all_frozen = False
@@ -102,7 +103,7 @@ class Backbone(nn.Module):
         return {
             "name": self._source.name,
             "revision": self._source.revision,
-            "commit": getattr(self.config, "_commit_hash", None),
+            "commit": self._commit,
             "weights": self._source.weights,
             "model_type": str(self.config.model_type),
         }

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import logging
-import socket
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 import torch
 from transformers import AutoConfig, PretrainedConfig, PreTrainedModel
 from transformers.utils import logging as hf_logging
 
 from afinar.errors import ConfigError
+from afinar.network import hub_is_reachable
 
 Weights = Literal["pretrained", "random"]
 
 _WITHOUT_NETWORK = "without network give model.name=FOLDER, a folder with config.json and weights, or use model=tiny"
-_PROBE_SECONDS = 3.0
 
 _log = logging.getLogger(__name__)
 
@@ -101,6 +97,19 @@ class Source:
             _log.info("%s: drawn anew, not in the weights of %s: %s", type(model).__name__, self.name, ", ".join(sorted(missing.drawn)))
         return model, missing
 
+    def commit(self) -> str | None:
+        """The commit of the hub model in the local cache, which loading it has just read; None for a folder."""
+        from huggingface_hub import try_to_load_from_cache
+
+        if self.is_folder:
+            return None
+        cached = try_to_load_from_cache(self.name, "config.json", revision=self._branch)
+        return Path(cached).parent.name if isinstance(cached, str) else None
+
+    @property
+    def _branch(self) -> str:
+        return self.revision or "main"
+
     def _check_path(self) -> None:
         path = Path(self.name).expanduser()
         if path.is_file():
@@ -116,7 +125,7 @@ class Source:
     def _hub_options(self) -> dict[str, Any]:
         if self.is_folder:
             return {"local_files_only": True}
-        return {"revision": self.revision or "main", "local_files_only": not hub_is_reachable()}
+        return {"revision": self._branch, "local_files_only": not hub_is_reachable()}
 
     @contextlib.contextmanager
     def _explained(self, what: str) -> Iterator[None]:
@@ -143,29 +152,6 @@ class Missing:
     @property
     def drawn(self) -> frozenset[str]:
         return self.absent | self.reshaped
-
-
-@functools.cache
-def hub_is_reachable() -> bool:
-    """Whether the hub answers, tried once a process.
-
-    Without network, huggingface_hub tries each file six times over 23 seconds before it turns to its cache; knowing it
-    beforehand, the cache is read, or the error shown, at once. `HF_HUB_OFFLINE=1` says so without a try.
-    """
-    from huggingface_hub import constants
-
-    if constants.HF_HUB_OFFLINE:
-        return False
-    endpoint = urlsplit(constants.ENDPOINT)
-    if endpoint.scheme in getproxies():  # a proxy resolves names for us: only a real request can tell
-        return True
-    try:
-        with socket.create_connection(
-            (endpoint.hostname or "", endpoint.port or (443 if endpoint.scheme == "https" else 80)), _PROBE_SECONDS
-        ):
-            return True
-    except OSError:
-        return False
 
 
 @contextlib.contextmanager

@@ -115,6 +115,8 @@ class TaskModule(pl.LightningModule):
             self.objective(head).reset()
 
     def on_validation_epoch_end(self) -> None:
+        for head in self.objectives:
+            self.objective(head).finish_validation()
         self._log_results("validation")
 
     def on_test_epoch_end(self) -> None:

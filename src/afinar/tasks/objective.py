@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 
 from afinar.metrics.factory import metrics_for
+from afinar.metrics.multi_label import MultiLabelMetrics
 from afinar.models.heads import Head
 from afinar.types import Encoded, Fields, TaskSpec
 
@@ -38,13 +39,22 @@ class Objective(nn.Module):
         self.metrics.update(*self.head.judged(scores, fields))
         return scores, self.head.loss(scores, fields)
 
+    def finish_validation(self) -> None:
+        """Let the head set what it tunes on validation (thresholds), from all examples since `reset`."""
+        if self.head.tunable and isinstance(self.metrics, MultiLabelMetrics):
+            self.head.tune(*self.metrics.gathered())
+
     def results(self) -> dict[str, Tensor]:
-        """Return the metrics of all examples since `reset`."""
-        return dict(self.metrics.compute())
+        """Return the metrics of all examples since `reset`, decided as the head decides."""
+        return dict(self.metrics.compute(**self.head.rule()))
 
     def reset(self) -> None:
         self.metrics.reset()
 
     def records(self, scores: Tensor, fields: Fields) -> list[dict[str, Any]]:
         """Return what is written of each example's prediction, as plain data, in the order of the batch."""
-        return [self.head.decode(one).to_dict() for one in self.head.split(scores.detach().float().cpu(), fields)]
+        return [self.head.decode(one).to_dict() for one in self.head.split(scores.detach().float(), fields)]
+
+    def confusion(self) -> tuple[list[list[int]], list[str], list[str]] | None:
+        """Return (counts [gold][predicted], gold names, predicted names); None where labels do not exclude each other."""
+        return self.metrics.confusion()

@@ -32,12 +32,16 @@ def _actions(text: str) -> tuple[Action, ...]:
 
 ACTIONS = _actions("comprou+comprado consertou+consertado escolheu+escolhido achou+achado alugou+alugado guardou+guardado pediu+pedido")
 SYNONYMS = _actions(
-    "adquiriu+adquirido reparou+reparado selecionou+selecionado encontrou+encontrado arrendou+arrendado conservou+conservado solicitou+solicitado"
+    "adquiriu+adquirido reparou+reparado selecionou+selecionado encontrou+encontrado "
+    "arrendou+arrendado conservou+conservado solicitou+solicitado"
 )
+"""In the order of `ACTIONS`."""
 THINGS = nouns("m:carro f:bicicleta m:celular m:romance f:mesa f:cadeira m:hotel m:apartamento m:bolo")
 KINDS = nouns("m:veículo m:veículo m:aparelho m:livro m:móvel m:móvel m:prédio m:imóvel m:doce")
+"""In the order of `THINGS`."""
 QUALITIES = adjectives("novo pequeno caro limpo claro pesado largo")
 OPPOSITES = adjectives("antigo grande barato sujo escuro leve estreito")
+"""In the order of `QUALITIES`."""
 PEOPLE = (*GIVEN_NAMES["f"], *GIVEN_NAMES["m"])
 
 

@@ -58,12 +58,25 @@ TEMPLATES: tuple[Callable[[Voice, Noun], str], ...] = (
 )
 """Words with their tags after the last slash."""
 
+OPENINGS: tuple[Callable[[Voice], str], ...] = (
+    lambda v: "",
+    lambda v: "por/ADP isso/PRON ,/PUNCT",
+    lambda v: f"segundo/ADP {_name(v)} ,/PUNCT",
+    lambda v: f"em/ADP {_city(v)} ,/PUNCT",
+)
+ENDINGS: tuple[Callable[[Voice], str], ...] = (
+    lambda v: "",
+    lambda v: f"e/CCONJ {_name(v)} sabe/VERB disso/PRON",
+    lambda v: f"mas/CCONJ {_name(v)} quer/VERB {v.pick(*_NUMBERS)}/NUM",
+    lambda v: f",/PUNCT como/SCONJ {_name(v)} queria/VERB",
+)
+
 
 def draw(rng: Random, split: str, index: int) -> dict[str, Any]:
     """A row: ``tokens`` and their ``tags``. The templates come up in turn."""
     voice = Voice(rng, rng.choice(tuple(TOPICS)), zipfian)
-    tagged = TEMPLATES[index % len(TEMPLATES)](voice, voice.noun())
-    pairs = [item.rpartition("/") for item in f"{tagged} ./PUNCT".split()]
+    parts = (rng.choice(OPENINGS)(voice), TEMPLATES[index % len(TEMPLATES)](voice, voice.noun()), rng.choice(ENDINGS)(voice), "./PUNCT")
+    pairs = [item.rpartition("/") for item in " ".join(parts).split()]
     tokens = [token for token, _, _ in pairs]
     tokens[0] = f"{tokens[0][0].upper()}{tokens[0][1:]}"
     return {"tokens": tokens, "tags": [tag for _, _, tag in pairs]}

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from .lexicon import CITIES, GIVEN_NAMES, SURNAMES
 
-PROFESSIONS = ("médica", "dentista", "jornalista", "pianista", "motorista", "artista", "economista", "taxista", "guia", "atleta")
+PROFESSIONS = ("analista", "dentista", "jornalista", "pianista", "motorista", "artista", "economista", "taxista", "guia", "atleta")
 FIRMS = ("Editora Leal", "Rocha & Souza", "Banco Serra", "Casa Moreira", "Grupo Porto", "Rádio Campos", "Viação Ribeiro", "Fundação Santos")
 YEARS = tuple(str(year) for year in range(1940, 2005))
 PEOPLE = 3
@@ -46,7 +46,7 @@ RELATIONS = (
 
 
 def draw(rng: Random, split: str, index: int) -> dict[str, Any]:
-    """A row: ``id``, ``context``, ``question``, ``answers`` (``text`` and ``answer_start``, in characters). The relations come up in turn."""
+    """A row: ``id``, ``context``, ``question``, ``answers`` (``text``; ``answer_start`` in characters). The relations come up in turn."""
     asked = RELATIONS[index % len(RELATIONS)]
     given = rng.sample([*GIVEN_NAMES["f"], *GIVEN_NAMES["m"]], PEOPLE)
     people = [f"{first} {rng.choice(SURNAMES)}" for first in given]

@@ -42,6 +42,16 @@ class Head(Protocol):
     def decode(self, scores: Tensor) -> Prediction:
         """Turn the scores of one example into its prediction."""
 
+    @property
+    def tunable(self) -> bool:
+        """Whether the head sets something on the validation set: then `tune` is called with all of what metrics saw of it."""
+
+    def tune(self, probabilities: Tensor, targets: Tensor) -> None:
+        """Set it."""
+
+    def rule(self) -> dict[str, Tensor]:
+        """Return what metrics need to decide as the head does, as keyword arguments of their `compute`."""
+
     def to_transformers(self, backbone: Backbone) -> PreTrainedModel | None:
         """Return an equal model of transformers' own classes, a copy on the CPU; None where there is none."""
 
@@ -93,16 +103,20 @@ class ClassificationHead(nn.Module, ABC):
 
     @property
     def tunable(self) -> bool:
-        """Whether `tune` is to be called with the validation set's scores."""
+        """Whether `tune` is to be called with the validation set's probabilities."""
         return self.decision.tunable
 
-    def tune(self, scores: Tensor, targets: Tensor) -> None:
-        """Set each label's threshold to the one with the best F1 on scores [N, K] and targets [N, K].
+    def rule(self) -> dict[str, Tensor]:
+        """Return the thresholds of a multi-label task, under the name by which its metrics take them."""
+        return self.decision.rule()
+
+    def tune(self, probabilities: Tensor, targets: Tensor) -> None:
+        """Set each label's threshold to the one with the best F1 on probabilities [N, K] and targets [N, K].
 
         Raises:
             ConfigError: the task is not multi-label.
         """
-        self.decision.tune(scores, targets)
+        self.decision.tune(probabilities, targets)
 
     def to_transformers(self, backbone: Backbone) -> PreTrainedModel | None:
         return None

@@ -43,7 +43,10 @@ class OneLabel(nn.Module):
     def choose(self, probabilities: Tensor) -> str:
         return self.labels.names[int(probabilities.argmax())]
 
-    def tune(self, scores: Tensor, targets: Tensor) -> None:
+    def rule(self) -> dict[str, Tensor]:
+        return {}
+
+    def tune(self, probabilities: Tensor, targets: Tensor) -> None:
         raise ConfigError("thresholds are tuned for multi-label tasks alone; here the most probable label wins.")
 
 
@@ -68,11 +71,14 @@ class ManyLabels(nn.Module):
         return scores.float().sigmoid()
 
     def choose(self, probabilities: Tensor) -> list[str]:
-        chosen = (probabilities >= self.thresholds).tolist()
+        # Scores are gathered on the CPU before they are decoded.
+        chosen = (probabilities >= self.thresholds.to(probabilities.device)).tolist()
         return [name for name, above in zip(self.labels.names, chosen, strict=True) if above]
 
-    def tune(self, scores: Tensor, targets: Tensor) -> None:
-        probabilities = self.probabilities(scores)
+    def rule(self) -> dict[str, Tensor]:
+        return {"thresholds": self.thresholds}
+
+    def tune(self, probabilities: Tensor, targets: Tensor) -> None:
         for index in range(len(self.labels)):
             known = targets[:, index] != IGNORE_INDEX
             self.thresholds[index] = best_threshold(probabilities[known, index], targets[known, index] > 0)

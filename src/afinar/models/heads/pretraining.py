@@ -17,7 +17,19 @@ from afinar.models.replay import Replay
 from afinar.types import IGNORE_INDEX, Encoded, Fields, Prediction, TaskSpec
 
 
-class MaskedLMHead(nn.Module):
+class _NothingToTune(nn.Module):
+    """A head whose decisions have no threshold."""
+
+    tunable = False
+
+    def tune(self, probabilities: Tensor, targets: Tensor) -> None:
+        raise TypeError(f"{type(self).__name__} has nothing to tune")
+
+    def rule(self) -> dict[str, Tensor]:
+        return {}
+
+
+class MaskedLMHead(_NothingToTune):
     """The head of the architecture's `AutoModelForMaskedLM`, its decoder tied to the backbone's word embeddings.
 
     Reads ``fields["labels"]``, int64 [B, T]: the true token at masked positions, IGNORE_INDEX elsewhere. Only the M masked
@@ -64,7 +76,9 @@ class MaskedLMHead(nn.Module):
 
     def split(self, scores: Tensor, fields: Fields) -> Sequence[Tensor]:
         """Return the scores [M_i, vocabulary] of each example's masked positions."""
-        return scores.split((fields["labels"] != IGNORE_INDEX).sum(1).tolist())
+        masked = (fields["labels"] != IGNORE_INDEX).sum(1).tolist()
+        examples: Sequence[Tensor] = scores.split(masked)  # type: ignore[no-untyped-call]
+        return examples
 
     def decode(self, scores: Tensor) -> Prediction:
         """Return the most probable token at each of one example's positions, from scores [M, vocabulary].
@@ -91,7 +105,7 @@ class MaskedLMHead(nn.Module):
         return whole
 
 
-class NextSentenceHead(nn.Module):
+class NextSentenceHead(_NothingToTune):
     """Whether the second text follows the first: the pre-trained pooler, where the architecture has one, and two classes.
 
     Reads ``fields["labels"]``, int64 [B]: 0 where it follows, 1 where it was drawn at random (as in BERT), IGNORE_INDEX

@@ -1,0 +1,96 @@
+"""Running afinar's commands in this process, and looking at what they leave behind."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import hashlib
+import io
+import json
+import random
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from afinar.run_folder import RunFolder, find_runs
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command returned and printed."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def error(self) -> str:
+        """The one line of a failed command: it is the last one, starts as such lines do, and no traceback stands before it."""
+        assert self.status != 0, f"the command should have failed:\n{self.out}\n{self.err}"
+        said = [line for line in self.err.splitlines() if line.startswith("afinar: error: ")]
+        assert len(said) == 1, self.err
+        assert self.err.splitlines()[-1] == said[0], self.err
+        assert "Traceback" not in self.err, self.err
+        return said[0].removeprefix("afinar: error: ")
+
+
+def afinar(*words: object) -> Answer:
+    """Run ``afinar WORD ...``."""
+    from afinar.commands.cli import main
+
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        status = main([str(word) for word in words])
+    return Answer(status, out.getvalue(), err.getvalue())
+
+
+def done(*words: object) -> Answer:
+    """Run a command that must succeed."""
+    answer = afinar(*words)
+    assert answer.status == 0, answer.err
+    return answer
+
+
+def only_run(output: Path) -> RunFolder:
+    """Return the one run below a folder."""
+    (run,) = find_runs(output)
+    return run
+
+
+def run_where(output: Path, **facts: Any) -> RunFolder:
+    """Return the one run below a folder whose status has these values."""
+    (run,) = (run for run in find_runs(output) if all(run.status.get(key) == value for key, value in facts.items()))
+    return run
+
+
+def digest(*folders: Path) -> dict[str, str]:
+    """Return the content's hash of every file below the folders."""
+    files = (file for folder in folders for file in sorted(folder.rglob("*")) if file.is_file())
+    return {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def read_jsonl(file: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n") if line]
+
+
+def write_csv(file: Path, rows: Iterable[Sequence[object]], header: Sequence[str] = ("text", "label"), encoding: str = "utf-8") -> Path:
+    with file.open("w", encoding=encoding, newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerows([header, *rows])
+    return file
+
+
+PRAISE = ("bom", "ótimo", "excelente", "agradável", "bonito")
+BLAME = ("ruim", "péssimo", "horrível", "feio", "triste")
+OTHER = "o a filme livro restaurante muito pouco foi era comida atendimento lugar hotel lento rápido".split()
+
+
+def reviews(count: int, seed: int) -> Iterator[tuple[str, str]]:
+    """Yield (text, label) with a word that tells the label; lengths vary from 3 to 25 words."""
+    chance = random.Random(seed)
+    for number in range(count):
+        label, words = (("neg", BLAME), ("pos", PRAISE))[number % 2]
+        text = [chance.choice(words), *chance.choices(OTHER, k=chance.randint(2, 24))]
+        chance.shuffle(text)
+        yield " ".join(text), label

@@ -1,0 +1,237 @@
+"""Every file under conf/ composes, and everything that it names is built from it and works on a batch."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from commandline import BLAME, PRAISE, afinar, reviews, write_csv
+from omegaconf import DictConfig, OmegaConf
+
+from afinar.commands.composition import known_keys, run_app
+from afinar.conf import conf_folder
+from afinar.errors import ConfigError
+from afinar.experiment import Experiment, build
+from afinar.run_folder import RunFolder
+
+FILES = sorted(file.relative_to(conf_folder()).as_posix() for file in conf_folder().rglob("*.yaml"))
+POOLINGS = ("cls", "mean", "max", "attention")
+HEADS = ("linear", "mlp", "native")
+
+Then = Callable[[DictConfig, RunFolder], object]
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same few reviews in every format that a reader reads, and as a data set in the hub's layout."""
+    from datasets import Dataset
+
+    folder = tmp_path_factory.mktemp("sources")
+    rows = [{"text": text, "sentence": text, "label": label} for text, label in reviews(24, seed=7)]
+    Dataset.from_list(rows).to_parquet(folder / "train.parquet")
+    (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    (folder / "train.tsv").write_text("text\tlabel\n" + "".join(f"{row['text']}\t{row['label']}\n" for row in rows), encoding="utf-8")
+    (folder / "train.txt").write_text("".join(f"{text}.\nÉ {word}.\n\n" for (text, _), word in zip(reviews(12, 8), 6 * (*PRAISE, *BLAME))))
+    table = [(row["text"], row["sentence"], row["label"]) for row in rows]
+    hub = folder / "hub"
+    hub.mkdir()
+    for name in ("train", "validation", "test"):
+        write_csv(hub / f"{name}.csv", table, header=("text", "sentence", "label"))
+    write_csv(folder / "train.csv", table, header=("text", "sentence", "label"))
+    return folder
+
+
+@pytest.fixture
+def composed(tmp_path: Path, blank: Path) -> Callable[..., None]:
+    """Compose as `afinar train` does, with the tiny network in the place of any model, and do something with the result."""
+
+    def compose(then: Then, *words: str) -> None:
+        from hydra.core.hydra_config import HydraConfig
+
+        def job(config: DictConfig) -> None:
+            done.append(then(config, RunFolder(HydraConfig.get().runtime.output_dir)))
+
+        done: list[object] = []
+        network = [f"model.name={blank}", "model.weights=random", "trainer.accelerator=cpu"]
+        run_app(job, [f"output={tmp_path}", *network, *words])
+        assert done, "the job did not run"
+
+    return compose
+
+
+def local_source(option: str, sources: Path) -> list[str]:
+    """Return the words that lead a `data` option to the local files."""
+    hub = [
+        f"data.reader.name={sources / 'hub'}",
+        "data.reader.subset=null",
+        f"+data.reader.options={{cache_dir: {sources / 'hub-cache'}}}",
+    ]
+    sizes = ["data.reader.sizes={train: 40, validation: 20, test: 20}"]
+    return {
+        "csv": [f"data.train={sources / 'train.csv'}"],
+        "tsv": [f"data.train={sources / 'train.tsv'}"],
+        "jsonl": [f"data.train={sources / 'train.jsonl'}"],
+        "parquet": [f"data.train={sources / 'train.parquet'}"],
+        "text": [f"data.train={sources / 'train.txt'}", "data.validation_size=0.25"],
+        "demo_sentiment": sizes,
+        "demo_topic": sizes,
+        "demo_text": ["data.reader.sizes={train: 20, validation: 10}"],
+        "hub": hub,
+        "sst2": hub,
+        "imdb": hub,
+        "ag_news": hub,
+        "sentiment_pt": hub,
+    }[option]
+
+
+MASKED_LM = ("demo_text", "text")
+"""Options of `data` that hold plain text."""
+
+
+def words_for(group: str, option: str, sources: Path) -> list[str]:
+    """Return the words that choose `option` and make it run here; a group or option that nobody thought of is an error."""
+    plain = local_source("demo_sentiment", sources)
+    text = local_source("demo_text", sources)
+    by_task = {"sequence_classification": plain, "masked_lm": ["task=masked_lm", *text]}
+    experiment_data = {
+        "sst2": "sst2",
+        "imdb": "imdb",
+        "ag_news": "ag_news",
+        "sentiment_pt": "sentiment_pt",
+        "tiny_pretraining": "demo_text",
+        "domain_adaptation": "text",
+    }
+    if group == "data":
+        return [*(["task=masked_lm"] if option in MASKED_LM else []), f"data={option}", *local_source(option, sources)]
+    if group == "experiment":
+        shorter = ["scheduler.warmup_steps=1", "data.batch_size=4"] if option == "tiny_pretraining" else []
+        return [f"experiment={option}", *local_source(experiment_data[option], sources), *shorter]
+    if group in ("datamodule", "task"):
+        return by_task[option]
+    if group == "head" and option == "masked_lm":
+        return by_task["masked_lm"]
+    more = {"freezing/layers": ["freezing.last=1"], "pooling/cls": [], "hydra/help/afinar": [], "train": []}
+    choice = [] if group in ("", "hydra/help") else [f"{group}={option}"]
+    head = ["head=linear"] if group == "pooling" else []
+    return [*choice, *head, *more.get(f"{group}/{option}".lstrip("/"), []), *plain]
+
+
+def builds_and_learns(config: DictConfig, run: RunFolder) -> None:
+    learns(build(config, run))
+
+
+def learns(experiment: Experiment) -> None:
+    """One batch gives a finite loss, a gradient to every trained parameter of the backbone's top, and the optimizer takes a step."""
+    batch = next(iter(experiment.datamodule.train_dataloader()))
+    module = experiment.module.train()
+    encoded = module.backbone.encode(batch.inputs)
+    loss = torch.stack([module.objective(head).loss(encoded, fields) for head, fields in batch.heads.items()]).sum()
+    assert torch.isfinite(loss)
+    loss.backward()
+    configured = module.configure_optimizers()
+    assert configured is not None
+    configured["optimizer"].step()
+    configured["lr_scheduler"]["scheduler"].step()
+    assert all(parameter.grad is not None for name, parameter in module.named_parameters() if parameter.requires_grad), "no gradient"
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_every_file_builds_an_experiment_that_learns(file: str, composed: Callable[..., None], sources: Path) -> None:
+    group, _, option = file.removesuffix(".yaml").rpartition("/")
+    node = yaml.safe_load((conf_folder() / file).read_text(encoding="utf-8")) or {}
+
+    def check(config: DictConfig, run: RunFolder) -> None:
+        if group in config and "_target_" in node:
+            assert config[group]._target_ == node["_target_"], "the option was composed over"
+        learns(build(config, run))
+
+    composed(check, *words_for(group, option, sources))
+
+
+@pytest.mark.parametrize(("head", "pooling"), [pair for pair in itertools.product(HEADS, POOLINGS) if pair[0] != "native" or pair[1] == "cls"])
+@pytest.mark.parametrize("loss", ["cross_entropy", "focal"])
+def test_heads_poolings_and_losses_go_together(head: str, pooling: str, loss: str, composed: Callable[..., None], sources: Path) -> None:
+    words = [f"head={head}", f"pooling={pooling}", f"loss={loss}", "loss.class_weights=balanced"]
+    composed(builds_and_learns, *words, *local_source("demo_topic", sources))
+
+
+def test_the_names_of_heads_poolings_and_losses_above_are_all_there_are() -> None:
+    def options(group: str) -> set[str]:
+        return {file.stem for file in (conf_folder() / group).glob("*.yaml")}
+
+    assert options("pooling") == set(POOLINGS)
+    assert options("head") == {*HEADS, "masked_lm"}
+    assert options("loss") == {"cross_entropy", "focal"}
+
+
+@pytest.mark.parametrize("pooling", ["mean", "max", "attention"])
+def test_the_native_head_refuses_another_pooling(pooling: str, composed: Callable[..., None], sources: Path) -> None:
+    with pytest.raises(ConfigError, match="head=native"):
+        composed(build, "head=native", f"pooling={pooling}", *local_source("demo_sentiment", sources))
+
+
+def test_several_loggers_at_once(composed: Callable[..., None], sources: Path) -> None:
+    def check(config: DictConfig, run: RunFolder) -> None:
+        experiment = build(config, run)
+        assert [type(logger).__name__ for logger in experiment.trainer.loggers] == ["CSVLogger", "TensorBoardLogger"]
+
+    csv_logger = "+logger.csv={_target_: pytorch_lightning.loggers.CSVLogger, save_dir: '${hydra:runtime.output_dir}'}"
+    board = "+logger.board={_target_: pytorch_lightning.loggers.TensorBoardLogger, save_dir: '${hydra:runtime.output_dir}'}"
+    composed(check, "logger=none", csv_logger, board, *local_source("demo_sentiment", sources))
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file.startswith("model/") and file != "model/tiny.yaml"])
+def test_models_of_the_hub_are_named_owner_slash_name(file: str) -> None:
+    node = yaml.safe_load((conf_folder() / file).read_text(encoding="utf-8"))
+    owner, _, name = node["name"].partition("/")
+    assert owner
+    assert name
+    assert node.keys() == yaml.safe_load((conf_folder() / "model" / "tiny.yaml").read_text(encoding="utf-8")).keys()
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_every_file_says_what_it_is_for(file: str) -> None:
+    if file.startswith("hydra/"):
+        return
+    lines = (line for line in (conf_folder() / file).read_text(encoding="utf-8").splitlines() if not line.startswith("# @package"))
+    assert next(lines).startswith("# ")
+
+
+def test_every_key_of_the_composed_configuration_is_known_for_suggestions(composed: Callable[..., None]) -> None:
+    def check(config: DictConfig, run: RunFolder) -> None:
+        assert set(_flat(OmegaConf.to_container(config))) <= known_keys()
+
+    composed(check)
+
+
+def _flat(node: object, prefix: str = "") -> list[str]:
+    if not isinstance(node, dict):
+        return []
+    return [name for key, value in node.items() for name in (f"{prefix}{key}", *_flat(value, f"{prefix}{key}."))]
+
+
+def test_an_installed_package_finds_its_groups_beside_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from afinar import conf
+
+    installed = tmp_path / "site-packages" / "afinar"
+    shutil.copytree(conf_folder(), installed / "conf")
+    monkeypatch.setattr(conf, "__file__", str(installed / "conf.py"))
+    assert conf_folder() == installed / "conf"
+    shutil.rmtree(installed / "conf")
+    with pytest.raises(ConfigError, match="install afinar again"):
+        conf_folder()
+
+
+def test_help_lists_every_group_and_key() -> None:
+    answer = afinar("train", "--help")
+    assert answer.status == 0
+    for group in sorted({Path(file).parts[0] for file in FILES if "/" in file} - {"hydra", "datamodule"}):
+        assert f"{group}: " in answer.out, group
+    assert "usage: afinar train" in answer.out
+    assert "warmup_ratio" in answer.out
