@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
-from commandline import reviews, write_csv
+from commandline import done, only_run, reviews, write_csv
+
+from afinar.run_folder import RunFolder
 
 # Networks this small are faster on one thread, and several test processes do not get into each other's way.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -59,3 +62,17 @@ def small(fast: list[str], corpus: Path) -> list[str]:
     """The same on the CSV files of `corpus`."""
     files = {"train": "train", "validation": "dev", "test": "test"}
     return ["data=csv", *(f"data.{split}={corpus / name}.csv" for split, name in files.items()), *fast]
+
+
+@pytest.fixture(scope="session")
+def trained(small: list[str], tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A finished run with the native head on `corpus`; not to be changed: copy it."""
+    output = tmp_path_factory.mktemp("trained")
+    done("train", *small, "trainer.max_epochs=2", f"output={output}")
+    return only_run(output)
+
+
+@pytest.fixture
+def copied(trained: RunFolder, tmp_path: Path) -> RunFolder:
+    """A copy of `trained` that a test may change."""
+    return RunFolder(shutil.copytree(trained.path, tmp_path / "run"))

@@ -2,7 +2,8 @@
 
 The sentiment is that of the main clause. Counting words does not find it: clauses deny ("não achei o quarto nada ruim"), words of
 denial occur where nothing is denied ("não há dúvida: ..."), and a concession on either side says the opposite
-("apesar de lento, excelente").
+("apesar de lento, excelente"). Nor does it quite find the
+topic: a digression may name a thing of another one ("saindo do hotel, o prato é bom").
 """
 
 from __future__ import annotations
@@ -61,11 +62,19 @@ AGREEMENTS: tuple[Statement, ...] = (
     lambda v, n, m, s, say: f"{say(v, n, s)} e {say(v, m, s)}",
     lambda v, n, m, s, say: f"{n.o} não só é {v.adjective(n, s)} como também {v.adjective(n, s)}",
 )
+DIGRESSIONS: tuple[Callable[[Noun], str], ...] = (
+    lambda n: f"saindo {n.do},",
+    lambda n: f"depois {n.do},",
+    lambda n: f"sem falar {n.do},",
+    lambda n: f"ao contrário {n.do},",
+)
+"""Mentions of a thing of another topic."""
 OPENINGS = ("", "", "", "sinceramente,", "na minha opinião,", "ontem confirmei:", "como eu esperava,", "desta vez,", "no fim das contas,")
 
-CONTRAST_SHARE = 0.45
-DENIAL_SHARE = 0.4
+CONTRAST_SHARE = 0.35
+DENIAL_SHARE = 0.3
 SHARED_NOUN_SHARE = 0.25
+DIGRESSION_SHARE = 0.4
 
 
 def _say(voice: Voice, noun: Noun, sentiment: str) -> str:
@@ -79,7 +88,14 @@ def review(rng: Random, sentiment: str, topic: str, choose: Choice) -> str:
     statements = CONTRASTS if rng.random() < CONTRAST_SHARE else AGREEMENTS
     main, other = voice.topic_noun(), voice.noun()
     text = rng.choice(statements)(voice, main, other, sentiment, _say)
-    return sentence(f"{voice.pick(*OPENINGS)} {text}")
+    return sentence(f"{_opening(voice)} {text}")
+
+
+def _opening(voice: Voice) -> str:
+    if voice.rng.random() < DIGRESSION_SHARE:
+        elsewhere = [topic for topic in TOPICS if topic != voice.topic]
+        return voice.rng.choice(DIGRESSIONS)(voice.on(voice.rng.choice(elsewhere)).topic_noun())
+    return voice.pick(*OPENINGS)
 
 
 def draw(rng: Random, split: str, index: int) -> dict[str, Any]:

@@ -51,6 +51,10 @@ class Voice:
         self._choose = choose
         self._last: object = None
 
+    def on(self, topic: str) -> Voice:
+        """The same speaker on another topic."""
+        return Voice(self.rng, topic, self._choose, self.shared)
+
     def _draw(self, words: Words[T]) -> T:
         # Two equal words in a row ("bom e bom") are no Portuguese.
         word = self._choose(self.rng, words)
