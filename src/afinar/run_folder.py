@@ -31,8 +31,21 @@ class RunFolder:
         return self.path / ".hydra" / "config.yaml"
 
     @property
-    def overrides_file(self) -> Path:
-        return self.path / ".hydra" / "overrides.yaml"
+    def config(self) -> dict[str, Any]:
+        """The configuration as it was composed, interpolations unresolved."""
+        return dict(self._read_yaml("config.yaml") or {})
+
+    @property
+    def overrides(self) -> list[str]:
+        """What was given at the command line."""
+        return list(self._read_yaml("overrides.yaml") or [])
+
+    @property
+    def choices(self) -> dict[str, Any]:
+        """The option chosen for each configuration group, Hydra's own left out."""
+        content = self._read_yaml("hydra.yaml") or {}
+        choices = content.get("hydra", {}).get("runtime", {}).get("choices", {})
+        return {group: option for group, option in choices.items() if not group.startswith("hydra/")}
 
     @property
     def backbone(self) -> Path:
@@ -82,6 +95,15 @@ class RunFolder:
 
     def write_specs(self, specs: Mapping[str, TaskSpec]) -> None:
         self._write_json("labels.json", {head: spec.to_dict() for head, spec in specs.items()})
+
+    def _read_yaml(self, name: str) -> Any:
+        import yaml
+
+        file = self.path / ".hydra" / name
+        try:
+            return yaml.safe_load(file.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
+            raise UserError(f"{file} is damaged ({str(error).splitlines()[0]}): restore or delete the run folder") from error
 
     def _read_json(self, name: str) -> dict[str, Any]:
         file = self.path / name

@@ -20,7 +20,7 @@ from afinar.experiment import build_module, check_targets, create
 from afinar.run_folder import RunFolder
 from afinar.tasks.base import TaskModule
 
-_RESOLVERS = frozenset({"hydra", "afinar.run_name", "afinar.direction"})
+_RESOLVERS = frozenset({"hydra", "afinar.run_name", "afinar.data_option", "afinar.direction"})
 
 
 @dataclass

@@ -6,8 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 from afinar.run_folder import RunFolder
 
 _NOT_FACTORS = frozenset({"output", "name", "resume", "sweep", "logger", "hydra"})
@@ -19,44 +17,55 @@ class Row:
 
     Attributes:
         run: its folder.
+        groups: the option chosen for each configuration group.
         settings: its configuration, flat (``optimizer.lr``).
+        overridden: the keys that were set at the command line.
         scores: its metrics, flat (``validation/accuracy``, ``train/seconds``).
     """
 
     run: RunFolder
+    groups: dict[str, str]
     settings: dict[str, Any]
+    overridden: frozenset[str]
     scores: dict[str, float]
 
 
 def read_row(run: RunFolder) -> Row:
-    """Read a run's settings and scores."""
-    config = yaml.safe_load(run.config_file.read_text(encoding="utf-8")) or {}
-    settings = {key: value for key, value in _flat(config) if key.split(".")[0] not in _NOT_FACTORS}
+    """Read a run's settings and scores.
+
+    Raises:
+        UserError: if a file of it is damaged.
+    """
+    settings = {key: value for key, value in _flat(run.config) if key.split(".")[0] not in _NOT_FACTORS}
     scores = {
         f"{section}/{name}": value for section, metrics in run.metrics.items() for name, value in metrics.items() if value is not None
     }
-    return Row(run, settings, scores)
+    groups = {group: str(option) for group, option in run.choices.items() if group.split("/")[0] not in _NOT_FACTORS}
+    overridden = frozenset(override.split("=", 1)[0].lstrip("+~") for override in run.overrides)
+    return Row(run, groups, settings, overridden, scores)
 
 
-def factors(rows: Sequence[Row]) -> list[str]:
-    """Return the settings in which the runs differ, in the order of the configuration.
+def factors(rows: Sequence[Row]) -> dict[str, list[str]]:
+    """Return what the runs differ in: for each factor, in the order of the configuration, its value in every run.
 
-    A setting that only follows another (a group swapped for another brings its own keys) is listed too where it is the
-    one that names the difference; internal `_target_`s are listed only where nothing else tells the runs apart.
+    A group that was swapped stands for the keys that it brought along; keys under it that were set by hand stand beside it.
     """
-    names = list(dict.fromkeys(name for row in rows for name in row.settings))
-    differing = [name for name in names if len({repr(row.settings.get(name)) for row in rows}) > 1]
-    # Keys that only some runs have came along with a group; the group's `_target_` names the difference.
-    shared = [name for name in differing if all(name in row.settings for row in rows)]
-    readable = [name for name in shared if not name.endswith("_target_")]
-    swapped = [name for name in shared if name.endswith("_target_")]
-    return readable + swapped
+    differing = {name: [row.groups.get(name, "") for row in rows] for name in dict.fromkeys(name for row in rows for name in row.groups)}
+    differing = {name: values for name, values in differing.items() if len(set(values)) > 1}
+    swapped = {name.split("@")[-1] for name in differing}
+    by_hand = frozenset().union(*(row.overridden for row in rows))
+    for name in dict.fromkeys(name for row in rows for name in row.settings):
+        values = [short(row.settings.get(name)) for row in rows]
+        if len(set(values)) > 1 and (name in by_hand or name.split(".")[0] not in swapped):
+            differing[name] = values
+    return differing
 
 
 def short(value: Any) -> str:
-    """Return a setting as a table shows it; of a `_target_`, the class alone."""
-    text = "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
-    return text.rsplit(".", 1)[-1] if text.startswith(("afinar.", "torch.")) else text
+    """Return a setting as a table shows it."""
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "" if value is None else str(value)
 
 
 def _flat(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

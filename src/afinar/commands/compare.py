@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from afinar.analysis.table import factors, read_row, short
+from afinar.analysis.table import factors, read_row
 from afinar.commands.options import wants_help
 from afinar.console import say, table
 from afinar.errors import UserError, nearest
@@ -69,20 +69,20 @@ def show(runs: Sequence[RunFolder], metrics: Sequence[str] | None = None) -> Non
             if name not in known:
                 raise UserError(f"no run has the metric '{name}'.{nearest(name, known)} There are: {', '.join(known)}")
         shown = list(metrics) if metrics else [name for name in DEFAULT_METRICS if name in known] or known[:4]
-        varied = factors(rows)
         first = shown[0]
         rows.sort(key=lambda row: row.scores.get(first, float("nan")), reverse=direction(first) == "max")
-        labels = [name.removesuffix("._target_") for name in varied]
+        varied = factors(rows)
         lines = [
             [
-                *(short(row.settings.get(name)) for name in varied),
+                *(values[position] for values in varied.values()),
                 *(f"{row.scores[name]:.4f}" if name in row.scores else "" for name in shown),
                 f"{row.scores.get('train/seconds', 0):.1f}",
+                # With the factors beside it, the hash at the end of a run's name is enough to find it.
                 row.run.path.name.rsplit("-", 1)[-1] if varied else row.run.path.name,
             ]
-            for row in rows
+            for position, row in enumerate(rows)
         ]
-        table(f"{len(rows)} runs, best {first} first", [*labels, *shown, "train s", "run"], lines)
+        table(f"{len(rows)} runs, best {first} first", [*varied, *shown, "train s", "run"], lines)
     for run in runs:
         status = run.status.get("status", "unknown")
         if status != "done":

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
@@ -26,8 +28,9 @@ LONGEST_NAME = 96
 
 
 def register_resolvers() -> None:
-    """Make ``${afinar.run_name:}`` and ``${afinar.direction:METRIC}`` known to OmegaConf."""
+    """Make ``${afinar.run_name:}``, ``${afinar.data_option:}`` and ``${afinar.direction:METRIC}`` known to OmegaConf."""
     OmegaConf.register_new_resolver("afinar.run_name", lambda *, _root_: run_name(_root_), replace=True)
+    OmegaConf.register_new_resolver("afinar.data_option", lambda *, _root_: data_option(_root_), replace=True)
     OmegaConf.register_new_resolver("afinar.direction", direction, replace=True)
 
 
@@ -51,6 +54,15 @@ def run_name(config: DictConfig) -> str:
     varied = _cut(",".join(_readable(override) for override in _varied(config)))
     base = "-".join(part for part in (varied, config_hash(config)) if part)
     return _attempt(Path(str(config.output)) / str(config.name), base, bool(config.resume))
+
+
+def data_option(config: DictConfig) -> str:
+    """Return the option that was chosen of the group `data`.
+
+    Hydra's own ``${hydra:runtime.choices.data}`` knows it within a job alone, and a multirun needs its folder before that.
+    """
+    hydra = config.hydra if "hydra" in config else HydraConfig.get()
+    return str(hydra.runtime.choices.data)
 
 
 def _varied(config: DictConfig) -> Iterator[Override]:
@@ -99,3 +111,9 @@ def fixed_keys(overrides: Sequence[str]) -> list[str]:
     """Return the keys that a multirun sets to one value in every job; they are kept out of its runs' names."""
     parsed = OverridesParser.create().parse_overrides(list(overrides))
     return sorted({override.key_or_group for override in parsed if not override.is_sweep_override()})
+
+
+def job_count(overrides: Sequence[str]) -> int:
+    """Return the number of jobs of a multirun: every combination of the values that it lists."""
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    return math.prod(len(list(override.sweep_iterator())) for override in parsed if override.is_discrete_sweep())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import time
 import traceback
@@ -11,8 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from afinar.commands.composition import run_app
-from afinar.commands.naming import config_hash, fixed_keys, sweep_name
+from afinar.commands.composition import readable_errors, run_app
+from afinar.commands.naming import config_hash, fixed_keys, job_count, sweep_name
 from afinar.console import fail, say
 from afinar.errors import UserError
 from afinar.run_folder import RunFolder
@@ -26,16 +27,23 @@ _MULTIRUN = ("-m", "--multirun")
 def main(arguments: Sequence[str]) -> int:
     """Train once, or once for each job of a multirun, and return 1 if any job failed."""
     arguments = list(arguments)
+    command = shlex.join(["afinar", "train", *arguments])
     runs: list[RunFolder] = []
+    jobs = 1
     if any(flag in arguments for flag in _MULTIRUN):
-        arguments += _multirun_overrides([word for word in arguments if not word.startswith("-") and not word.startswith("hydra")])
+        overrides = [word for word in arguments if not word.startswith(("-", "hydra"))]
+        with readable_errors():
+            jobs = job_count(overrides)
+            arguments += _multirun_overrides(overrides)
 
     def job(config: DictConfig) -> float | None:
         from hydra.core.hydra_config import HydraConfig
 
         run = RunFolder(HydraConfig.get().runtime.output_dir)
         runs.append(run)
-        return run_job(config, run)
+        if jobs > 1:
+            say(f"job {len(runs)} of {jobs}: {HydraConfig.get().job.override_dirname}")
+        return run_job(config, run, command)
 
     run_app(job, arguments)
     if len(runs) > 1:
@@ -53,7 +61,7 @@ def _multirun_overrides(overrides: list[str]) -> list[str]:
     return [*extra, f"hydra.job.config.override_dirname.exclude_keys=[{excluded}]"]
 
 
-def run_job(config: DictConfig, run: RunFolder) -> float | None:
+def run_job(config: DictConfig, run: RunFolder, command: str) -> float | None:
     """Train one configuration in its run folder and return the monitored validation metric.
 
     A failure is printed, recorded in ``status.json`` and returned as None: it never stops the other jobs of a sweep.
@@ -65,7 +73,7 @@ def run_job(config: DictConfig, run: RunFolder) -> float | None:
     from afinar.commands.job import train
 
     started = time.time()
-    run.update_status(**_facts(config), status="running", started=_now(), error=None)
+    run.update_status(**_facts(config), command=command, status="running", started=_now(), error=None)
     try:
         train(config, run)
     except UserError as error:
@@ -102,7 +110,6 @@ def _facts(config: DictConfig) -> dict[str, object]:
         "config_hash": config_hash(config),
         "seed": int(config.seed),
         "sweep": config.sweep,
-        "command": " ".join(["afinar", "train", *sys.argv[1:]]),
         "versions": {name: importlib.metadata.version(name) for name in libraries} | {"python": platform.python_version()},
         "git_commit": _git_commit(),
         "host": {"system": platform.system(), "machine": platform.machine(), "cores": os.cpu_count()},

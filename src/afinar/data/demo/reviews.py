@@ -62,17 +62,17 @@ AGREEMENTS: tuple[Statement, ...] = (
     lambda v, n, m, s, say: f"{say(v, n, s)} e {say(v, m, s)}",
     lambda v, n, m, s, say: f"{n.o} não só é {v.adjective(n, s)} como também {v.adjective(n, s)}",
 )
-DIGRESSIONS: tuple[Callable[[Noun], str], ...] = (
-    lambda n: f"saindo {n.do},",
-    lambda n: f"depois {n.do},",
-    lambda n: f"sem falar {n.do},",
-    lambda n: f"ao contrário {n.do},",
+DIGRESSIONS: tuple[Callable[[str, Noun], str], ...] = (
+    lambda text, n: f"saindo {n.do}, {text}",
+    lambda text, n: f"ao contrário {n.do}, {text}",
+    lambda text, n: f"{text}, sem falar {n.do}",
+    lambda text, n: f"{text}, perto {n.do}",
 )
 """Mentions of a thing of another topic."""
 OPENINGS = ("", "", "", "sinceramente,", "na minha opinião,", "ontem confirmei:", "como eu esperava,", "desta vez,", "no fim das contas,")
 
-CONTRAST_SHARE = 0.35
-DENIAL_SHARE = 0.3
+CONTRAST_SHARE = 0.3
+DENIAL_SHARE = 0.2
 SHARED_NOUN_SHARE = 0.25
 DIGRESSION_SHARE = 0.4
 
@@ -88,14 +88,10 @@ def review(rng: Random, sentiment: str, topic: str, choose: Choice) -> str:
     statements = CONTRASTS if rng.random() < CONTRAST_SHARE else AGREEMENTS
     main, other = voice.topic_noun(), voice.noun()
     text = rng.choice(statements)(voice, main, other, sentiment, _say)
-    return sentence(f"{_opening(voice)} {text}")
-
-
-def _opening(voice: Voice) -> str:
-    if voice.rng.random() < DIGRESSION_SHARE:
-        elsewhere = [topic for topic in TOPICS if topic != voice.topic]
-        return voice.rng.choice(DIGRESSIONS)(voice.on(voice.rng.choice(elsewhere)).topic_noun())
-    return voice.pick(*OPENINGS)
+    if rng.random() < DIGRESSION_SHARE:
+        elsewhere = voice.on(rng.choice([name for name in TOPICS if name != topic]))
+        return sentence(rng.choice(DIGRESSIONS)(text, elsewhere.topic_noun()))
+    return sentence(f"{voice.pick(*OPENINGS)} {text}")
 
 
 def draw(rng: Random, split: str, index: int) -> dict[str, Any]:
