@@ -45,7 +45,7 @@ bench: setup ## speed against transformers' Trainer and a bare loop: make bench 
 	$(BIN)/python benchmarks/startup.py
 
 notebooks: setup ## run every notebook
-	$(BIN)/python -m pytest tests/test_notebooks.py
+	$(BIN)/python -m pytest -m "" tests/test_notebooks.py
 
 clean: ## remove what was built; runs in outputs/ stay
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist

@@ -83,7 +83,7 @@ def write_csv(file: Path, rows: Iterable[Sequence[object]], header: Sequence[str
 
 PRAISE = ("bom", "ótimo", "excelente", "agradável", "bonito")
 BLAME = ("ruim", "péssimo", "horrível", "feio", "triste")
-OTHER = "o a filme livro restaurante muito pouco foi era comida atendimento lugar hotel lento rápido".split()
+OTHER = tuple("o a filme livro restaurante muito pouco foi era comida atendimento lugar hotel lento rápido".split())  # noqa: SIM905
 
 
 def reviews(count: int, seed: int) -> Iterator[tuple[str, str]]:

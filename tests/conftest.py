@@ -7,9 +7,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from commandline import done, only_run, reviews, write_csv
 
 from afinar.run_folder import RunFolder
+from commandline import done, only_run, reviews, write_csv
 
 # Networks this small are faster on one thread, and several test processes do not get into each other's way.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
-from commandline import BLAME, PRAISE, afinar, reviews, write_csv
 from omegaconf import DictConfig, OmegaConf
 
 from afinar.commands.composition import known_keys, run_app
@@ -19,6 +18,7 @@ from afinar.conf import conf_folder
 from afinar.errors import ConfigError
 from afinar.experiment import Experiment, build
 from afinar.run_folder import RunFolder
+from commandline import BLAME, PRAISE, afinar, reviews, write_csv
 
 FILES = sorted(file.relative_to(conf_folder()).as_posix() for file in conf_folder().rglob("*.yaml"))
 POOLINGS = ("cls", "mean", "max", "attention")
@@ -37,7 +37,9 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     Dataset.from_list(rows).to_parquet(folder / "train.parquet")
     (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     (folder / "train.tsv").write_text("text\tlabel\n" + "".join(f"{row['text']}\t{row['label']}\n" for row in rows), encoding="utf-8")
-    (folder / "train.txt").write_text("".join(f"{text}.\nÉ {word}.\n\n" for (text, _), word in zip(reviews(12, 8), 6 * (*PRAISE, *BLAME))))
+    (folder / "train.txt").write_text(
+        "".join(f"{text}.\nÉ {word}.\n\n" for (text, _), word in zip(reviews(12, 8), 6 * (*PRAISE, *BLAME), strict=False))
+    )
     table = [(row["text"], row["sentence"], row["label"]) for row in rows]
     hub = folder / "hub"
     hub.mkdir()
@@ -154,7 +156,9 @@ def test_every_file_builds_an_experiment_that_learns(file: str, composed: Callab
     composed(check, *words_for(group, option, sources))
 
 
-@pytest.mark.parametrize(("head", "pooling"), [pair for pair in itertools.product(HEADS, POOLINGS) if pair[0] != "native" or pair[1] == "cls"])
+@pytest.mark.parametrize(
+    ("head", "pooling"), [pair for pair in itertools.product(HEADS, POOLINGS) if pair[0] != "native" or pair[1] == "cls"]
+)
 @pytest.mark.parametrize("loss", ["cross_entropy", "focal"])
 def test_heads_poolings_and_losses_go_together(head: str, pooling: str, loss: str, composed: Callable[..., None], sources: Path) -> None:
     words = [f"head={head}", f"pooling={pooling}", f"loss={loss}", "loss.class_weights=balanced"]

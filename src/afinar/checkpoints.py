@@ -27,8 +27,8 @@ def read_checkpoint(file: Path) -> dict[str, Any]:
             f"{file} is damaged, or holds objects that are not safe to load: train again or take another checkpoint"
         ) from error
     except (RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
-        raise ConfigError(f"{file} is damaged ({str(error).splitlines()[0][:120]}): train again or take another checkpoint") from error
-    if not isinstance(content, dict) or "state_dict" not in content:
+        raise ConfigError(f"{file} is damaged: train again or take another checkpoint") from error
+    if not isinstance(content, dict) or not isinstance(content.get("state_dict"), dict):
         raise ConfigError(f"{file} is no checkpoint: it holds no state_dict")
     return content
 

@@ -6,7 +6,7 @@ from it (classes, steps, warm-up) is computed here and never typed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,10 @@ import pytorch_lightning as pl
 import torch
 from hydra.errors import InstantiationException
 from hydra.utils import get_object, instantiate
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from afinar.arguments import check_arguments, nodes_with_target
 from afinar.callbacks.predictions import PredictionWriter
 from afinar.callbacks.progress import progress_bar, quiet_libraries
 from afinar.callbacks.throughput import Throughput
@@ -84,12 +85,16 @@ def build(config: DictConfig, run: RunFolder) -> Experiment:
         UserError: whatever a person can put right, in one line.
     """
     quiet_libraries()
-    seed = int(config.seed)
-    pl.seed_everything(seed, workers=True, verbose=False)
+    pl.seed_everything(seed_of(config), workers=True, verbose=False)
 
     datamodule: TextDataModule = create(config.data, "data")
     datamodule.prepare_data()
     datamodule.setup("fit")
+    if not datamodule.has_split("validation"):
+        raise ConfigError("there are no validation data to choose the best epoch by: set data.validation=FILE or data.validation_size=0.1")
+    if datamodule.has_split("test"):
+        # A mistake in the test data shows before hours of training, not after them.
+        datamodule.setup("test")
 
     if config.trainer.fast_dev_run:
         # A handful of steps has no room for the warm-up of the whole run.
@@ -107,7 +112,8 @@ def build_module(config: DictConfig, specs: Mapping[str, TaskSpec], plan: StepPl
 
     Without a plan the module has no optimizer: it evaluates and predicts.
     """
-    torch.manual_seed(derive(int(config.seed), "initialization"))
+    seed = seed_of(config)
+    torch.manual_seed(derive(seed, "initialization"))
     backbone: Backbone = create(config.model, "model")
     frozen: str = create(config.freezing, "freezing")(backbone)
     heads = named(config.head, "head", specs)
@@ -120,8 +126,20 @@ def build_module(config: DictConfig, specs: Mapping[str, TaskSpec], plan: StepPl
             "scheduler": create(config.scheduler, "scheduler"),
             "total_steps": plan.total_steps,
         }
-    module: TaskModule = create(config.task, "task", _partial_=True)(backbone, objectives, seed=int(config.seed), **training)
+    module: TaskModule = create(config.task, "task", _partial_=True)(backbone, objectives, seed=seed, **training)
     return module, [frozen]
+
+
+def seed_of(config: DictConfig) -> int:
+    """Return the seed from which every source of randomness derives.
+
+    Raises:
+        ConfigError: if it is no whole number from 0 to 2**32 - 1.
+    """
+    seed = config.seed
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
+        raise ConfigError(f"seed={seed}: give a whole number from 0 to {2**32 - 1}")
+    return seed
 
 
 def build_trainer(config: DictConfig, run: RunFolder, callbacks: Sequence[pl.Callback]) -> pl.Trainer:
@@ -167,8 +185,9 @@ def build_evaluator(config: DictConfig, run: RunFolder, callbacks: Sequence[pl.C
 
 def loggers(config: DictConfig) -> list[Any]:
     """Return the loggers of the configuration: one node, or several by name."""
-    nodes = {"logger": config.logger} if "_target_" in config.logger else dict(config.logger.items())
-    return [create(node, f"logger.{name}") for name, node in nodes.items()]
+    if "_target_" in config.logger:
+        return [create(config.logger, "logger")]
+    return [create(node, f"logger.{name}") for name, node in config.logger.items()]
 
 
 def plan_for(config: DictConfig, datamodule: TextDataModule, trainer: pl.Trainer) -> StepPlan:
@@ -216,6 +235,7 @@ def create(node: Any, key: str, **arguments: Any) -> Any:
         UserError: the node's own, or one that says what is wrong with the node.
     """
     try:
+        check_arguments(node, key)
         return instantiate(node, _convert_="all", **arguments)
     except MissingMandatoryValue as error:
         raise ConfigError(f"{error.full_key or key} has no value: set it at the command line, {error.full_key or key}=...") from error
@@ -244,19 +264,6 @@ def _first_line(error: BaseException) -> str:
 # Stored configurations
 
 
-def targets(node: Any, key: str = "") -> Iterator[tuple[str, str]]:
-    """Yield (key, target) for every `_target_` at or below a node."""
-    if isinstance(node, DictConfig):
-        for name in map(str, node):
-            if name == "_target_":
-                yield key, str(node[name])
-            elif not OmegaConf.is_missing(node, name) and not OmegaConf.is_interpolation(node, name):
-                yield from targets(node[name], f"{key}.{name}".lstrip("."))
-    elif isinstance(node, ListConfig):
-        for position, item in enumerate(node):
-            yield from targets(item, f"{key}[{position}]")
-
-
 def check_targets(config: DictConfig, also: Sequence[str] = ()) -> None:
     """Refuse a stored configuration that would call code from outside the rooms of this project and its libraries.
 
@@ -269,7 +276,8 @@ def check_targets(config: DictConfig, also: Sequence[str] = ()) -> None:
         ConfigError: naming the key, the target and the option.
     """
     allowed = (*ALLOWED_MODULES, *also)
-    for key, target in targets(config):
+    for key, node in nodes_with_target(config):
+        target = str(node["_target_"])
         if not _within(target, allowed) or not _within(_home(target, key), allowed):
             package = target.split(".")[0]
             raise ConfigError(

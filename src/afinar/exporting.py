@@ -20,14 +20,12 @@ from afinar.data.datamodule import TextDataModule
 from afinar.errors import ConfigError, UserError
 from afinar.experiment import build_module, create
 from afinar.run_folder import write_text
-from afinar.stored import StoredRun, apply_overrides, check_stored
+from afinar.stored import PARTS, StoredRun, apply_overrides, check_stored
 from afinar.tasks.base import TaskModule
 from afinar.types import TaskSpec
 
 RECIPE = "afinar.json"
 HEADS = "heads.safetensors"
-PARTS = ("seed", "model", "data", "pooling", "head", "loss", "freezing", "task", "metrics", "sampling")
-"""The groups that say how to build the model and how to read its input."""
 
 
 def export(stored: StoredRun, to: Path) -> str:

@@ -30,12 +30,13 @@ TINY_CONFIG = {
     "model_type": "bert",
     "hidden_size": 128,
     "num_hidden_layers": 2,
-    "num_attention_heads": 2,
+    "num_attention_heads": 4,
     "intermediate_size": 512,
     "max_position_embeddings": 512,
     "type_vocab_size": 2,
+    "initializer_range": 0.06,
 }
-TINY_VOCABULARY = 3000
+TINY_VOCABULARY = 2000
 
 
 def resolve_model(name: str) -> str:
@@ -107,13 +108,20 @@ def _build_tiny(folder: Path) -> None:
             raise UserError("the tiny model could not be pre-trained (see above); name another one with model.name=FOLDER")
         model = Path(temporary) / "model"
         export(load_run(run, checkpoint="last"), model)
+        _restore_dropout(model / "config.json")
         shutil.copy(run.path / "metrics.json", model / "pretraining_metrics.json")
         shutil.move(model, folder)
 
 
+def _restore_dropout(file: Path) -> None:
+    """Pre-training ran without dropout; fine-tuning starts from BERT's usual one."""
+    config = {**json.loads(file.read_text(encoding="utf-8")), "hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1}
+    file.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
 def write_blank(folder: Path) -> None:
     """Write the tiny model without weights: a network configuration, and a tokenizer trained on the demo text."""
-    documents = generate("text", "train", size=2000, seed=0)
+    documents = generate("text", "train", size=6000, seed=0)
     tokens = train_wordpiece((sentence for row in documents for sentence in row["sentences"]), size=TINY_VOCABULARY)
     save_tokenizer(tokens, folder, max_length=TINY_CONFIG["max_position_embeddings"])  # type: ignore[arg-type]
     (folder / "config.json").write_text(json.dumps({**TINY_CONFIG, "vocab_size": len(tokens)}, indent=2) + "\n", encoding="utf-8")

@@ -91,7 +91,11 @@ class RunFolder:
     @property
     def specs(self) -> dict[str, TaskSpec]:
         """The task specification of each head."""
-        return {head: TaskSpec.from_dict(stored) for head, stored in self._read_json("labels.json").items()}
+        stored = self._read_json("labels.json")
+        try:
+            return {head: TaskSpec.from_dict(spec) for head, spec in stored.items()}
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{self.path / 'labels.json'} is damaged (no task specification: {error}); restore the run folder") from error
 
     def write_specs(self, specs: Mapping[str, TaskSpec]) -> None:
         self._write_json("labels.json", {head: spec.to_dict() for head, spec in specs.items()})

@@ -23,6 +23,10 @@ from afinar.tasks.base import TaskModule
 _RESOLVERS = frozenset({"hydra", "afinar.run_name", "afinar.data_option", "afinar.direction"})
 
 
+PARTS = ("seed", "model", "data", "pooling", "head", "loss", "freezing", "task", "metrics", "sampling")
+"""The groups that say how to build the model and how to read its input."""
+
+
 @dataclass
 class StoredRun:
     """A finished run, ready to score and to predict.
@@ -53,7 +57,8 @@ def load_run(run: RunFolder, overrides: Sequence[str] = (), checkpoint: str = "b
     """
     quiet_libraries()
     config = read_config(run, overrides, allow_targets)
-    content = read_checkpoint(checkpoint_file(run, checkpoint))
+    file = checkpoint_file(run, checkpoint)
+    content = read_checkpoint(file)
     specs = run.specs
     if not specs:
         raise ConfigError(f"{run} has no labels.json: it did not get as far as training")
@@ -61,9 +66,20 @@ def load_run(run: RunFolder, overrides: Sequence[str] = (), checkpoint: str = "b
     datamodule: TextDataModule = create(config.data, "data")
     datamodule.use_specs(specs)
     module, _ = build_module(config, specs, plan=None)
-    module.on_load_checkpoint(content)
-    module.load_state_dict(content["state_dict"])
+    try:
+        module.on_load_checkpoint(content)
+        module.load_state_dict(content["state_dict"])
+    except ConfigError as error:
+        raise ConfigError(f"{file}: {error}") from error
+    except (RuntimeError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(f"{file} does not fit the network of its run: {_mismatch(error)}") from error
     return StoredRun(run, config, datamodule, module.eval())
+
+
+def _mismatch(error: Exception) -> str:
+    """Return the first tensor that does not fit; torch lists them below a headline."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    return lines[min(1, len(lines) - 1)] if lines else type(error).__name__
 
 
 def read_config(run: RunFolder, overrides: Sequence[str], allow_targets: Sequence[str] = ()) -> DictConfig:
@@ -78,6 +94,8 @@ def read_config(run: RunFolder, overrides: Sequence[str], allow_targets: Sequenc
         raise ConfigError(f"{run.config_file} is damaged: {str(error).splitlines()[0]}") from error
     if not isinstance(config, DictConfig):
         raise ConfigError(f"{run.config_file} is damaged: it holds no configuration")
+    if lacking := [name for name in (*PARTS, "trainer") if name not in config]:
+        raise ConfigError(f"{run.config_file} is damaged, or not written by afinar: it lacks {', '.join(lacking)}")
     check_stored(config, allow_targets)
     apply_overrides(config, overrides)
     return config

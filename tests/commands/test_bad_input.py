@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from commandline import afinar, digest, done, read_jsonl, reviews, run_where, write_csv
 from hydra.core.global_hydra import GlobalHydra
 
 from afinar.run_folder import RunFolder
+from commandline import afinar, digest, done, read_jsonl, reviews, run_where, write_csv
 
 GOOD = list(reviews(12, seed=3))
 
@@ -25,7 +25,7 @@ def output(fast: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A root of run folders with one finished run in it, which every test below must leave as it is."""
     folder = tmp_path_factory.mktemp("earlier")
     file = write_csv(folder / "good.csv", GOOD)
-    done("train", "data=csv", f"data.train={file}", f"data.validation={file}", *fast, f"output={folder}")
+    done("train", "data=csv", f"data.train={file}", f"data.validation={file}", *fast, f"output={folder}", "name=good")
     return folder
 
 
@@ -34,10 +34,9 @@ def refused(output: Path, fast: list[str]) -> Callable[..., str]:
     """Train with these words and the earlier run's output root; return the error line, and the earlier run is untouched."""
 
     def train(*words: str, network: Sequence[str] = fast) -> str:
-        earlier = run_where(output, status="done").path
-        before = digest(earlier)
+        before = digest(output / "good")
         error = afinar("train", *network, f"output={output}", *words).error
-        assert digest(earlier) == before
+        assert digest(output / "good") == before
         assert not GlobalHydra.instance().is_initialized()
         return error
 
@@ -74,7 +73,9 @@ def test_a_folder_that_is_not_there(refused: Callable[..., str], tmp_path: Path)
 
 
 @pytest.mark.parametrize("split", ["validation", "test"])
-def test_a_missing_file_of_another_split_fails_before_training(split: str, refused: Callable[..., str], tmp_path: Path, output: Path) -> None:
+def test_a_missing_file_of_another_split_fails_before_training(
+    split: str, refused: Callable[..., str], tmp_path: Path, output: Path
+) -> None:
     file = write_csv(tmp_path / "train.csv", GOOD)
     error = refused("data=csv", f"data.train={file}", f"data.{split}={tmp_path / 'gone.csv'}", f"name=missing_{split}")
     assert f"data.{split}: there is no file 'gone.csv'" in error
@@ -180,9 +181,7 @@ def test_marks_breaks_and_missing_words_are_read_as_they_stand(fast: list[str], 
 def test_a_label_of_the_test_file_that_training_never_saw_counts_as_wrong_and_is_said(fast: list[str], tmp_path: Path) -> None:
     train = write_csv(tmp_path / "train.csv", GOOD)
     test = write_csv(tmp_path / "test.csv", [*GOOD[:3], ("bom", "neutral")])
-    answer = done(
-        "train", "data=csv", f"data.train={train}", f"data.validation={train}", f"data.test={test}", *fast, f"output={tmp_path}"
-    )
+    answer = done("train", "data=csv", f"data.train={train}", f"data.validation={train}", f"data.test={test}", *fast, f"output={tmp_path}")
     assert "1 of 4 examples of" in answer.err
     assert "('neutral'): every prediction for them counts as wrong" in answer.err
     run = run_where(tmp_path, status="done")
@@ -215,7 +214,7 @@ def test_an_unknown_command() -> None:
         ("trainer.max_epoch=1", "Did you mean 'trainer.max_epochs'?"),
         ("scheduler.warmup=1", "scheduler.warmup"),
         ("optimizer.lr", "optimizer.lr"),
-        ("data.train=a,b.csv", "-m"),
+        ("data.train=a,b.csv", "data.train=a,b.csv names several values: add -m"),
         ("model.name={a", "quote values"),
     ],
 )
@@ -232,9 +231,15 @@ def test_a_mistyped_word_names_the_nearest(word: str, said: str, refused: Callab
         (["head.threshold=0.3"], "head.threshold=0.3"),
         (["head=linear", "head.dropout=2"], "head.dropout=2"),
         (["trainer.max_epochs=0"], "trainer.max_epochs=0"),
-        (["optimizer.lr=abc"], "optimizer"),
+        (["optimizer.lr=abc"], "optimizer.lr=abc: give a number"),
         (["data.batch_size=0"], "data.batch_size=0"),
-        (["data.batch_size=many"], "data.batch_size"),
+        (["data.batch_size=many"], "data.batch_size=many: give a number"),
+        (["optimizer.fused=perhaps"], "optimizer.fused=perhaps"),
+        (["optimizer.lr=null"], "optimizer"),
+        (["optimizer.lr=-1"], "optimizer"),
+        (["trainer.max_epochs=2.5"], "trainer.max_epochs=2.5: give a whole number"),
+        (["+trainer.epochs=2"], "trainer has no key 'epochs'"),
+        (["data.batch_size=2.5"], "data.batch_size=2.5: give a whole number"),
         (["data.max_length=2"], "data.max_length=2"),
         (["data.truncation=middle"], "truncation"),
         (["data.folds=3", "data.validation=dev.csv"], "data.folds=3"),
@@ -246,7 +251,7 @@ def test_a_mistyped_word_names_the_nearest(word: str, said: str, refused: Callab
         (["freezing=layers", "freezing.last=9"], "freezing.last=9"),
         (["trainer.precision=float"], "precision"),
         (["trainer.accelerator=gpuu"], "accelerator"),
-        (["monitor=f1"], "validation/f1"),
+        (["monitor=f1"], "monitor=f1: validation has no such metric"),
         (["loss.class_weights=[1]"], "class_weights"),
         (["logger=wandb", "logger.mode=on"], "logger.mode=on"),
         (["model.weights=some"], "model.weights"),
@@ -254,7 +259,7 @@ def test_a_mistyped_word_names_the_nearest(word: str, said: str, refused: Callab
         (["seed=-1"], "seed"),
         (["optimizer._target_=torch.optim.Nothing"], "torch.optim.Nothing"),
         (["+optimizer.speed=2"], "speed"),
-        (["+data.colour=2"], "colour"),
+        (["+data.colour=2"], "data has no key 'colour'"),
         (["data.train=null"], "data.train"),
         (["data.validation_size=0", "data.validation=null"], "validation"),
     ],
@@ -330,7 +335,8 @@ class TestStoredRuns:
             ("optimizer.lr=1e-3,1e-4", "one value, not several"),
             ("batch", "write key=value"),
             ("checkpoint=worst", "no checkpoint 'worst': it keeps: best, last"),
-            ("data.max_length=2", "data.max_length=2"),
+            ("+data.colour=red", "data has no key 'colour'"),
+            ("data.max_length=long", "data.max_length=long: give a number"),
             ("data.batch_size=-1", "data.batch_size=-1"),
             ("head.threshold=0.2", "head.threshold=0.2"),
         ],
@@ -417,6 +423,12 @@ class _Payload:
 
     def __reduce__(self) -> tuple[Callable[..., object], tuple[str]]:
         return os.mkdir, (str(self.proof),)
+
+
+def test_evaluate_and_predict_refuse_a_length_without_room(trained: RunFolder, corpus: Path, tmp_path: Path) -> None:
+    assert "data.max_length=2 leaves no room" in afinar("evaluate", f"run={trained}", "data.max_length=2").error
+    words = (f"input={corpus / 'test.csv'}", f"predictions={tmp_path / 'out.jsonl'}", "data.max_length=2")
+    assert "data.max_length=2 leaves no room" in afinar("predict", f"run={trained}", *words).error
 
 
 def test_evaluate_needs_a_run_and_a_known_split(trained: RunFolder) -> None:

@@ -75,6 +75,8 @@ def explain(error: Exception) -> str:
         full = re.search(r"full_key: (\S+)", text)
         key = (full.group(1) if full else None) or match.group(1) or match.group(2)
         return f"there is no key '{key}'.{nearest(key, known_keys())} To add a key of your own write +{key}=..."
+    if match := re.search(r"Ambiguous value for argument '([^']+)'", text):
+        return f"{match.group(1)} names several values: add -m to run a job for each, or write key=[a,b] for one list"
     if match := re.search(r"Missing mandatory value: (\S+)|MissingMandatoryValue", text):
         return f"{match.group(1) or 'a key'} has no value: set it at the command line"
     return " ".join(str(error).split("\nSet the environment variable")[0].split())

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.utilities.exceptions import MisconfigurationException  # type: ignore[attr-defined]
 
 from afinar.callbacks.wandb import WandbTracker
 from afinar.checkpoints import read_checkpoint
 from afinar.console import err, say, table
+from afinar.errors import ConfigError, nearest
 from afinar.experiment import Experiment, build
 from afinar.pretrained import resolve_model
 from afinar.run_folder import RunFolder
@@ -60,7 +62,10 @@ def _fit(experiment: Experiment, config: DictConfig, run: RunFolder) -> None:
     if resume:
         module.check_fits(read_checkpoint(resume))
         say(f"  resuming from {resume}")
-    trainer.fit(module, datamodule=experiment.datamodule, ckpt_path=resume, weights_only=True)
+    try:
+        trainer.fit(module, datamodule=experiment.datamodule, ckpt_path=resume, weights_only=True)
+    except MisconfigurationException as error:
+        raise ConfigError(_misconfigured(error, config, trainer.callback_metrics)) from error
     if trainer.interrupted:
         raise KeyboardInterrupt
     parameters = list(module.parameters())
@@ -74,6 +79,14 @@ def _fit(experiment: Experiment, config: DictConfig, run: RunFolder) -> None:
     run.update_metrics(train=train)
     if plan and (line := plan.check(trainer.global_step, trainer.current_epoch, stopped_early=trainer.should_stop)):
         say(f"  {line}")
+
+
+def _misconfigured(error: Exception, config: DictConfig, measured: Iterable[str]) -> str:
+    """Return what Lightning found wrong; where it misses a metric, with the nearest name."""
+    names = [name.removeprefix("validation/") for name in measured if name.startswith("validation/")]
+    if names and config.monitor not in names:
+        return f"monitor={config.monitor}: validation has no such metric.{nearest(config.monitor, names)} There are: {', '.join(names)}"
+    return str(error)
 
 
 def _score(experiment: Experiment, config: DictConfig, run: RunFolder) -> None:

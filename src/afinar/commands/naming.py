@@ -61,7 +61,7 @@ def data_option(config: DictConfig) -> str:
 
     Hydra's own ``${hydra:runtime.choices.data}`` knows it within a job alone, and a multirun needs its folder before that.
     """
-    hydra = config.hydra if "hydra" in config else HydraConfig.get()
+    hydra: Any = config.hydra if "hydra" in config else HydraConfig.get()
     return str(hydra.runtime.choices.data)
 
 

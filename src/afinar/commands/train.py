@@ -108,7 +108,7 @@ def _facts(config: DictConfig) -> dict[str, object]:
     libraries = ("afinar", "torch", "pytorch-lightning", "transformers", "datasets", "torchmetrics")
     return {
         "config_hash": config_hash(config),
-        "seed": int(config.seed),
+        "seed": config.seed,
         "sweep": config.sweep,
         "versions": {name: importlib.metadata.version(name) for name in libraries} | {"python": platform.python_version()},
         "git_commit": _git_commit(),

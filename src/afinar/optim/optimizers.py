@@ -33,7 +33,7 @@ def build_optimizer(factory: Callable[..., Optimizer], groups: list[dict[str, An
                 raise ConfigError(f"optimizer {name} has no option '{option}'.{nearest(option, known)} It takes: {', '.join(known)}")
     try:
         optimizer = factory(groups)
-    except (ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, RuntimeError) as error:
         raise ConfigError(f"optimizer {name} refuses its options: {' '.join(str(error).split())}") from error
     if not isinstance(optimizer, Optimizer):
         raise ConfigError(f"optimizer {name} is not a torch.optim.Optimizer but makes a {type(optimizer).__name__}: name another _target_")

@@ -55,6 +55,8 @@ class TaskModule(pl.LightningModule):
         self._total_steps = total_steps
         self._head_lr = head_lr
         self._seed = seed
+        # Loaded modules come in eval mode and Lightning leaves modes as they are: dropout would never fire.
+        self.train()
 
     def objective(self, head: str) -> Objective:
         objective = self.objectives[head]
