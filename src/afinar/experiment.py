@@ -144,6 +144,9 @@ def seed_of(config: DictConfig) -> int:
 
 def build_trainer(config: DictConfig, run: RunFolder, callbacks: Sequence[pl.Callback]) -> pl.Trainer:
     """Build Lightning's Trainer with the callbacks and loggers of the configuration beside those given."""
+    for key in ("max_epochs", "max_steps"):
+        if not isinstance(limit := config.trainer.get(key), int | None):
+            raise ConfigError(f"trainer.{key}={limit}: give a whole number")
     monitor = f"validation/{config.monitor}"
     keep = create(config.checkpoint, "checkpoint")(folder=run.checkpoints, monitor=monitor, mode=direction(config.monitor))
     configured = [create(node, f"callbacks.{name}") for name, node in config.callbacks.items()]

@@ -9,7 +9,7 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,9 @@ NOT_IDENTITY = ("hydra", "output", "name", "resume", "sweep", "logger")
 """Keys that change where results go and not what they are."""
 
 LONGEST_NAME = 96
+
+SEPARATOR = "+"
+"""Between the parts of a name. With a comma, `model.name=RUN` would have to be quoted twice, for the shell and for Hydra."""
 
 
 def register_resolvers() -> None:
@@ -51,7 +54,7 @@ def run_name(config: DictConfig) -> str:
     A folder that holds results is never written again: running the same configuration once more makes a second attempt,
     unless ``resume=true``, which goes back to the newest attempt.
     """
-    varied = _cut(",".join(_readable(override) for override in _varied(config)))
+    varied = _cut(SEPARATOR.join(_readable(override) for override in _varied(config)))
     base = "-".join(part for part in (varied, config_hash(config)) if part)
     return _attempt(Path(str(config.output)) / str(config.name), base, bool(config.resume))
 
@@ -67,23 +70,27 @@ def data_option(config: DictConfig) -> str:
 
 def _varied(config: DictConfig) -> Iterator[Override]:
     fixed = set(config.hydra.job.config.override_dirname.exclude_keys)
-    for override in OverridesParser.create().parse_overrides(list(config.hydra.overrides.task)):
-        key = override.key_or_group
+    for key, override in _last_given(config.hydra.overrides.task).items():
         if key not in fixed and key.split(".")[0] not in NOT_IDENTITY:
             yield override
+
+
+def _last_given(overrides: Iterable[str]) -> dict[str, Override]:
+    """Return the overrides by key; of a key that is given twice the last one counts, as for Hydra."""
+    return {override.key_or_group: override for override in OverridesParser.create().parse_overrides(list(overrides))}
 
 
 def _readable(override: Override) -> str:
     value = str(override.get_value_element_as_str())
     # A path would nest folders, and its last part says enough.
-    value = re.sub(r"[^\w.+\[\],:-]+", "_", value.rstrip("/").split("/")[-1])
+    value = re.sub(r"[^\w.:-]+", "_", value.rstrip("/").split("/")[-1]).strip("_")
     key = override.key_or_group.split("/")[-1]
     last = key.split(".")[-1]
     return f"{key if last == 'name' else last}={value}"
 
 
 def _cut(name: str) -> str:
-    return name if len(name) <= LONGEST_NAME else name[:LONGEST_NAME].rsplit(",", 1)[0]
+    return name if len(name) <= LONGEST_NAME else name[:LONGEST_NAME].rsplit(SEPARATOR, 1)[0]
 
 
 def _attempt(root: Path, base: str, resume: bool) -> str:
@@ -101,16 +108,14 @@ def _holds_results(run: RunFolder) -> bool:
 
 def sweep_name(overrides: Sequence[str]) -> str:
     """Return a name for a multirun: the keys that it varies and a hash of all its overrides."""
-    parsed = OverridesParser.create().parse_overrides(list(overrides))
-    varied = [override.key_or_group.split("/")[-1].split(".")[-1] for override in parsed if override.is_sweep_override()]
+    varied = [key.split("/")[-1].split(".")[-1] for key, override in _last_given(overrides).items() if override.is_sweep_override()]
     digest = hashlib.sha256("\n".join(sorted(overrides)).encode()).hexdigest()[:6]
     return "-".join([*(["x".join(varied)[:60]] if varied else []), digest])
 
 
 def fixed_keys(overrides: Sequence[str]) -> list[str]:
     """Return the keys that a multirun sets to one value in every job; they are kept out of its runs' names."""
-    parsed = OverridesParser.create().parse_overrides(list(overrides))
-    return sorted({override.key_or_group for override in parsed if not override.is_sweep_override()})
+    return sorted(key for key, override in _last_given(overrides).items() if not override.is_sweep_override())
 
 
 def job_count(overrides: Sequence[str]) -> int:

@@ -82,6 +82,8 @@ class TextDataModule(pl.LightningDataModule, ABC):
     ) -> None:
         super().__init__()
         for key, size in {"batch_size": batch_size, "eval_batch_size": eval_batch_size}.items():
+            if size is not None and not isinstance(size, int):
+                raise ConfigError(f"data.{key}={size}: give a {'whole ' if isinstance(size, float) else ''}number")
             if size is not None and size < 1:
                 raise ConfigError(f"data.{key}={size} must be at least 1")
         self.reader = reader

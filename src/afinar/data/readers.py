@@ -329,6 +329,8 @@ def reader_for(source: str, preferred: Reader) -> Reader:
         DataError: nobody knows the ending.
     """
     suffix = Path(source).suffix.lower()
+    if suffix == ".tsv" and isinstance(preferred, CsvReader) and preferred.delimiter == ",":
+        return CsvReader(delimiter="\t", encoding=preferred.encoding)
     if suffix in getattr(preferred, "suffixes", ()):
         return preferred
     for reader in FILE_READERS:
