@@ -27,7 +27,7 @@ NOT_IDENTITY = ("hydra", "output", "name", "resume", "sweep", "logger")
 LONGEST_NAME = 96
 
 SEPARATOR = "+"
-"""Between the parts of a name. With a comma, `model.name=RUN` would have to be quoted twice, for the shell and for Hydra."""
+"""Between the parts of a name; no comma, so that a sweep can list runs: `model.name=RUN1,RUN2`."""
 
 
 def register_resolvers() -> None:
@@ -120,5 +120,5 @@ def fixed_keys(overrides: Sequence[str]) -> list[str]:
 
 def job_count(overrides: Sequence[str]) -> int:
     """Return the number of jobs of a multirun: every combination of the values that it lists."""
-    parsed = OverridesParser.create().parse_overrides(list(overrides))
-    return math.prod(len(list(override.sweep_iterator())) for override in parsed if override.is_discrete_sweep())
+    given = _last_given(overrides).values()
+    return math.prod(len(list(override.sweep_iterator())) for override in given if override.is_discrete_sweep())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -28,13 +30,38 @@ def split_options(words: Sequence[str], own: Mapping[str, Any], command: str) ->
         if key in own:
             options[key] = _value(value)
         else:
-            overrides.append(word)
+            overrides.append(quote_paths(word))
     for key, default in own.items():
         if key not in options:
             if default is ...:
                 raise ConfigError(f"`afinar {command}` needs {key}=...; see `afinar {command} --help`")
             options[key] = default
     return options, overrides
+
+
+def quote_paths(word: str) -> str:
+    """Quote the value of ``key=value`` for Hydra where it is a path that exists, or a list of such: ``path,path``.
+
+    A path is one value, whatever is in its name; Hydra would read commas, equals signs, brackets and spaces as its own syntax.
+    Run folders have equals signs in theirs.
+    """
+    key, _, value = word.partition("=")
+    paths = [value] if _is_path(value) else value.split(",")
+    return f"{key}={','.join(map(_quoted, paths))}" if all(map(_is_path, paths)) else word
+
+
+def _quoted(path: str) -> str:
+    if re.fullmatch(r"[\w./:+-]+", path, re.ASCII):
+        return path
+    # Hydra takes backslashes as they are, but for those that stand before a quote.
+    return "'" + re.sub(r"(\\*)('|$)", lambda found: 2 * found[1] + (found[2] and "\\'"), path) + "'"
+
+
+def _is_path(text: str) -> bool:
+    try:
+        return bool(text) and Path(text).expanduser().exists()
+    except (OSError, ValueError, RuntimeError):
+        return False
 
 
 def _value(text: str) -> Any:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from afinar.commands.composition import readable_errors, run_app
 from afinar.commands.naming import config_hash, fixed_keys, job_count, sweep_name
+from afinar.commands.options import quote_paths
 from afinar.console import fail, say
 from afinar.errors import UserError
 from afinar.run_folder import RunFolder
@@ -26,7 +27,7 @@ _MULTIRUN = ("-m", "--multirun")
 
 def main(arguments: Sequence[str]) -> int:
     """Train once, or once for each job of a multirun, and return 1 if any job failed."""
-    arguments = list(arguments)
+    arguments = [quote_paths(word) for word in arguments]
     command = shlex.join(["afinar", "train", *arguments])
     runs: list[RunFolder] = []
     jobs = 1
