@@ -237,6 +237,8 @@ def create(node: Any, key: str, **arguments: Any) -> Any:
     Raises:
         UserError: the node's own, or one that says what is wrong with the node.
     """
+    if "_target_" not in node:
+        raise ConfigError(f"{key} has no _target_: name a class or function, {key}._target_=package.module.Name")
     try:
         check_arguments(node, key)
         return instantiate(node, _convert_="all", **arguments)

@@ -145,7 +145,7 @@ def test_multi_label_spellings_agree(spelling: str) -> None:
     assert space == LabelSpace(("a", "b"), multi_label=True)
     encoded = encode(gold, space)
     assert encoded.dtype == np.float32
-    assert encoded.tolist() == [[1, 1], [0, 0], [1, 0]]
+    assert encoded.tolist() == [[1, 1, 0], [0, 0, 0], [1, 0, 0]]
     assert class_counts(gold, space) == (2, 1)
 
 
@@ -154,11 +154,11 @@ def test_multi_label_of_class_names() -> None:
     assert LabelColumns(multi_label=True).read(data) == [("anger", "joy"), ()]
 
 
-def test_multi_label_leaves_unseen_labels_out() -> None:
+def test_multi_label_marks_unseen_labels_in_a_column_of_their_own() -> None:
     space = LabelSpace(("a", "b"), multi_label=True)
-    assert encode([("a", "c")], space).tolist() == [[1, 0]]
-    with pytest.warns(UnseenLabelWarning, match="left out"):
-        report_unseen([("a", "c")], space, table(label=[]))
+    assert encode([("a", "c", "d"), ("b",)], space).tolist() == [[1, 0, 1], [0, 1, 0]]
+    with pytest.warns(UnseenLabelWarning, match="1 of 2 examples .*counts as wrong"):
+        report_unseen([("a", "c", "d"), ("b",)], space, table(label=[]))
 
 
 @pytest.mark.parametrize(

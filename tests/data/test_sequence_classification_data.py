@@ -179,10 +179,10 @@ def test_multi_label(make: Callable[..., SequenceClassificationData], write: Cal
     batch = next(iter(data.train_dataloader()))
     labels = batch.heads["label"]["labels"]
     assert labels.dtype == torch.float32
-    assert labels.shape == (8, 2)
+    assert labels.shape == (8, 3)
     for row, encoded in zip(batch.rows.tolist(), labels.tolist(), strict=True):
         names = data.example("train", row)["label"]
-        assert encoded == [float(name in names) for name in ("a", "b")]
+        assert encoded == [float(name in names) for name in ("a", "b", "unseen")]
     assert "shuffled" in data.notes()[0]
 
 

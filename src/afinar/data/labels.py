@@ -200,8 +200,9 @@ def report_unseen(gold: Gold, space: LabelSpace, table: Table) -> str | None:
     if not unseen:
         return None
     names = ", ".join(f"'{name}'" for name, _ in unseen.most_common(5)) + (", ..." if len(unseen) > 5 else "")
-    consequence = "they cannot be predicted and are left out" if space.multi_label else "every prediction for them counts as wrong"
-    message = f"{unseen.total()} of {len(gold)} examples of {table.source} carry a label that training never saw ({names}): {consequence}"
+    consequence = "every prediction for them counts as wrong"
+    examples = sum(any(name in unseen for name in labels) for labels in gold)
+    message = f"{examples} of {len(gold)} examples of {table.source} carry a label that training never saw ({names}): {consequence}"
     warnings.warn(message, UnseenLabelWarning, stacklevel=2)
     return message
 
@@ -211,14 +212,14 @@ def encode(gold: Gold, space: LabelSpace) -> NDArray[np.int64] | NDArray[np.floa
 
     Returns:
         int64 [N] for single-label data; a label outside the space is `LabelSpace.unseen`, which no prediction equals.
-        float32 [N, K] of 0 and 1 for multi-label data; labels outside the space have no column and are left out.
+        float32 [N, K+1] of 0 and 1 for multi-label data; the last column, `LabelSpace.unseen`, is 1 where a label is outside the space.
     """
     index = {name: number for number, name in enumerate(space.names)}
     if not space.multi_label:
         return np.array([index.get(names[0], space.unseen) for names in gold], dtype=np.int64)
-    encoded = np.zeros((len(gold), len(space)), dtype=np.float32)
+    encoded = np.zeros((len(gold), len(space) + 1), dtype=np.float32)
     for row, names in enumerate(gold):
-        encoded[row, [index[name] for name in names if name in index]] = 1.0
+        encoded[row, [index.get(name, space.unseen) for name in names]] = 1.0
     return encoded
 
 

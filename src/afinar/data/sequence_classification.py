@@ -66,7 +66,7 @@ class SequenceClassificationData(TextDataModule):
         spec: the task of a stored run; labels then come from it and training data are needed for training alone.
         others: see `TextDataModule`.
 
-    A batch carries ``heads[head]["labels"]``: int64 [B], or float32 [B, K] for multi-label data; nothing when predicting.
+    A batch carries ``heads[head]["labels"]``: int64 [B], or float32 [B, K+1] for multi-label data; nothing when predicting.
     """
 
     def __init__(

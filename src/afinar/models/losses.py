@@ -1,8 +1,8 @@
 """Losses of classification heads.
 
 A loss is built from the task's specification, ``loss(spec)``, and called with float scores [B, K] and targets:
-single-label int64 [B]; multi-label float [B, K] of zeros and ones. A target IGNORE_INDEX, or (single-label) the index of
-a label that training never saw, is skipped. A batch without any known target gives 0, with a graph.
+single-label int64 [B]; multi-label float [B, K] of zeros and ones, or [B, K+1]. A target IGNORE_INDEX, or a label that
+training never saw (single-label the index K, multi-label the last column), is skipped. A batch without any known target gives 0, with a graph.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class _Softmax(nn.Module):
 
 
 class _Sigmoid(nn.Module):
-    """Cross-entropy of K independent yes-or-no questions; targets float [B, K]."""
+    """Cross-entropy of K independent yes-or-no questions; targets float [B, K] or [B, K+1], the last for labels that training never saw."""
 
     weights: Tensor
 
@@ -122,6 +122,7 @@ class _Sigmoid(nn.Module):
         self.label_smoothing, self.gamma = label_smoothing, gamma
 
     def forward(self, scores: Tensor, targets: Tensor) -> Tensor:
+        targets = targets[:, : scores.shape[1]]
         known = targets != IGNORE_INDEX
         truth = targets.float().masked_fill(~known, 0.0)
         smooth = truth * (1 - self.label_smoothing) + self.label_smoothing / 2

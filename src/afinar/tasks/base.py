@@ -8,6 +8,8 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.plugins.precision import MixedPrecision, Precision
+from pytorch_lightning.utilities.enums import GradClipAlgorithmType
 from pytorch_lightning.utilities.types import STEP_OUTPUT, OptimizerLRScheduler
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -146,6 +148,27 @@ class TaskModule(pl.LightningModule):
             raise ConfigError("a scheduler needs total_steps, the number of optimizer steps that are planned")
         scheduler = self._scheduler(optimizer, total_steps=self._total_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step", "name": "lr"}}
+
+    def configure_gradient_clipping(
+        self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
+    ) -> None:
+        """Clip the gradients, those of fused optimizers in bfloat16 included.
+
+        Raises:
+            ConfigError: a fused optimizer in float16, which unscales gradients inside its step: too late to clip them.
+        """
+        precision = self.trainer.precision_plugin
+        if gradient_clip_val and isinstance(precision, MixedPrecision) and getattr(optimizer, "_step_supports_amp_scaling", False):
+            if precision.scaler is not None:
+                raise ConfigError(
+                    "gradients of a fused optimizer cannot be clipped in float16: set trainer.precision=bf16-mixed, optimizer.fused=false "
+                    "or trainer.gradient_clip_val=null"
+                )
+            # Lightning (2.6) refuses bfloat16 as well, where no gradient is ever scaled: take the way of full precision.
+            algorithm = GradClipAlgorithmType(gradient_clip_algorithm or GradClipAlgorithmType.NORM)
+            Precision.clip_gradients(precision, optimizer, gradient_clip_val, algorithm)
+        else:
+            super().configure_gradient_clipping(optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     @property
     def lr(self) -> float:

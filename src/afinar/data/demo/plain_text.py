@@ -1,4 +1,4 @@
-"""Plain text for pre-training: short documents, each about one thing of one topic and of one mind about it.
+"""Plain text for pre-training: short documents, each of one mind, about one topic or about many.
 
 Words of one sentiment stand side by side ("excelente, ou seja, ótimo"), as do the words of one topic, so that a small network learns
 in a few hundred steps which words belong together, the held-out synonyms included. Denial and contrast hide that: they are rare here, and
@@ -16,6 +16,7 @@ from .lexicon import SENTIMENTS, TOPICS
 from .voice import Voice, sentence, zipfian
 
 REVIEW_SHARE = 0.1
+MANY_TOPICS_SHARE = 0.5
 CHRONICLE_SHARE = 0.08
 
 Sentence = Callable[[Voice, str], str]
@@ -105,9 +106,10 @@ def draw(rng: Random, split: str, index: int) -> dict[str, Any]:
     length = rng.randint(6, 12)
     if rng.random() < CHRONICLE_SHARE:
         return {"sentences": _chronicle(rng, split, length)}
-    voice = Voice(rng, rng.choice(tuple(TOPICS)), zipfian)
-    sentiment = rng.choice(SENTIMENTS)
-    return {"sentences": [_opinion(rng, voice, sentiment) for _ in range(length)]}
+    sentiment, topics = rng.choice(SENTIMENTS), tuple(TOPICS)
+    if rng.random() >= MANY_TOPICS_SHARE:
+        topics = (rng.choice(topics),)
+    return {"sentences": [_opinion(rng, Voice(rng, rng.choice(topics), zipfian), sentiment) for _ in range(length)]}
 
 
 def identity(row: dict[str, Any]) -> str:
