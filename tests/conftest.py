@@ -11,8 +11,9 @@ import pytest
 from afinar.run_folder import RunFolder
 from commandline import done, only_run, reviews, write_csv
 
-# Networks this small are faster on one thread, and several test processes do not get into each other's way.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Several test processes do not get into each other's way.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("WANDB_MODE", "offline")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

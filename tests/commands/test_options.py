@@ -9,7 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from afinar.commands.options import quote_paths, split_options
+from afinar.commands.options import flags_first, quote_paths, split_options
 from afinar.errors import ConfigError
 from commandline import done, only_run, reviews, write_csv
 
@@ -64,3 +64,14 @@ def test_numbers_stay_numbers_where_files_are_named_so(tmp_path: Path, monkeypat
 def test_wrong_words_are_errors(words: list[str]) -> None:
     with pytest.raises(ConfigError):
         split_options([*words, "flag"], {"run": ..., "allow_targets": []}, "evaluate")
+
+
+def test_flags_stand_before_overrides_whose_order_stays() -> None:
+    words = ["seed=0,1", "-m", "--config-dir", "conf", "~data.test", "+a=b", "--config-name=x", "c={d: e}"]
+    assert flags_first(words) == ["-m", "--config-dir", "conf", "--config-name=x", "seed=0,1", "~data.test", "+a=b", "c={d: e}"]
+
+
+def test_a_flags_path_is_not_quoted(tmp_path: Path) -> None:
+    assert quote_paths(f"--config-dir={tmp_path}/") == f"--config-dir={tmp_path}/"
+    (tmp_path / "a, b").mkdir()
+    assert quote_paths(f"--config-dir={tmp_path / 'a, b'}") == f"--config-dir={tmp_path / 'a, b'}"

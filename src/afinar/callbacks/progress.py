@@ -18,6 +18,8 @@ _CHOICES = (
     r".*is smaller than the logging interval.*",
     r".*Checkpoint directory .* exists.*",
     r".*treespec, LeafSpec.*",
+    # Frozen layers, as the run's notes say.
+    r".*module\(s\) in eval mode at the start of training.*",
 )
 
 

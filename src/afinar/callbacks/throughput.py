@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import pytorch_lightning as pl
+from pytorch_lightning.trainer.states import TrainerFn
 
 from afinar.types import Batch
 
@@ -56,7 +57,8 @@ class Throughput(pl.Callback):
         self._stop()
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if trainer.training:
+        # Within an epoch training goes on from here; Lightning still calls the stage validating.
+        if trainer.state.fn == TrainerFn.FITTING:
             self._start()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

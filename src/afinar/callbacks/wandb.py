@@ -70,7 +70,9 @@ class WandbTracker(WandbLogger):
 
     def privacy(self) -> str:
         """Return one line on what leaves the machine."""
-        if self.mode != "online":
+        if self.mode == "disabled":
+            return "W&B is disabled: nothing is recorded there"
+        if self.mode == "offline":
             return "W&B is offline: nothing leaves this machine until `wandb sync`"
         texts = "their texts included" if self.shows_text else "without their texts"
         return f"W&B is online: metrics, the configuration, machine facts and predictions ({texts}) are sent to the server"

@@ -14,6 +14,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from afinar.commands.naming import register_resolvers
+from afinar.commands.options import flags_first
 from afinar.conf import conf_folder
 from afinar.errors import ConfigError, nearest
 
@@ -27,7 +28,7 @@ def run_app(job: Callable[[DictConfig], object], arguments: Sequence[str]) -> No
     register_resolvers()
     app = hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="train")(job)
     before = sys.argv
-    sys.argv = ["afinar train", *arguments]
+    sys.argv = ["afinar train", *flags_first(arguments)]
     try:
         with readable_errors(), _raised_as_they_are():
             app()
@@ -67,10 +68,12 @@ def readable_errors() -> Iterator[None]:
 def explain(error: Exception) -> str:
     """Return what is wrong with a composition, in one line."""
     text = f"{error} {error.__cause__ or ''}"
-    if match := re.search(r"Could not find '([\w.-]+)/([^']+)'", text):
+    if match := re.search(r"Could not find '([\w./-]+)/([^'/]+)'", text):
         group, option = match.groups()
-        options = sorted(file.stem for file in (conf_folder() / group).glob("*.yaml"))
-        return f"{group}={option}: there is no such option.{nearest(option, options)} Options: {', '.join(options)}"
+        # Hydra lists them itself: those of the user's own folders are among them.
+        listed = re.search(r"Available options in '[^']*':\n((?:\t\S+\n?)+)", text)
+        options = listed[1].split() if listed else []
+        return f"{group}={option}: there is no such option.{nearest(option, options)} Options: {', '.join(options) or 'none'}"
     if match := re.search(r"Could not override '([^']+)'|Key '([^']+)' is not in struct", text):
         full = re.search(r"full_key: (\S+)", text)
         key = (full.group(1) if full else None) or match.group(1) or match.group(2)

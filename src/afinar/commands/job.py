@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import signal
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
+import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
@@ -27,14 +30,28 @@ def train(config: DictConfig, run: RunFolder) -> None:
     experiment = build(config, run)
     exit_code = 1
     try:
-        _announce(experiment, config, run)
-        _fit(experiment, config, run)
-        _score(experiment, config, run)
+        with _interruptible(experiment.trainer):
+            _announce(experiment, config, run)
+            _fit(experiment, config, run)
+            _score(experiment, config, run)
         exit_code = 0
     finally:
         for logger in experiment.trainer.loggers:
             if isinstance(logger, WandbTracker):
                 logger.close(exit_code)
+
+
+@contextmanager
+def _interruptible(trainer: pl.Trainer) -> Iterator[None]:
+    """Let Ctrl-C be a KeyboardInterrupt: Lightning makes it a SystemExit, and has any later one ignored."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as leaving:
+        if not trainer.interrupted:
+            raise
+        signal.signal(signal.SIGINT, handler)
+        raise KeyboardInterrupt from leaving
 
 
 def _announce(experiment: Experiment, config: DictConfig, run: RunFolder) -> None:
@@ -44,14 +61,14 @@ def _announce(experiment: Experiment, config: DictConfig, run: RunFolder) -> Non
     module.backbone.config.save_pretrained(run.backbone)
     datamodule.tokenizer.save_pretrained(run.backbone)
     run.update_status(device=str(experiment.trainer.strategy.root_device), backbone=module.backbone.source())
-    for logger in experiment.trainer.loggers:
-        logger.log_hyperparams(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
     say(f"run: {run}")
     for note in experiment.notes:
         say(f"  {note}")
     for logger in experiment.trainer.loggers:
         if isinstance(logger, WandbTracker):
             say(f"  {logger.privacy()}")
+        # What leaves the machine is said before it does.
+        logger.log_hyperparams(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
     if experiment.plan is not None:
         table(None, ("planned", ""), experiment.plan.table(), console=err)
 
@@ -66,8 +83,8 @@ def _fit(experiment: Experiment, config: DictConfig, run: RunFolder) -> None:
         trainer.fit(module, datamodule=experiment.datamodule, ckpt_path=resume, weights_only=True)
     except MisconfigurationException as error:
         raise ConfigError(_misconfigured(error, config, trainer.callback_metrics)) from error
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+    if report := trainer.profiler.summary():  # type: ignore[attr-defined]  # Lightning sets it from afar
+        say(report.strip())
     parameters = list(module.parameters())
     train: dict[str, Any] = {
         **experiment.throughput.summary(),
@@ -93,7 +110,8 @@ def _score(experiment: Experiment, config: DictConfig, run: RunFolder) -> None:
     """Selection is on validation; the test set is scored once, with the model that was selected."""
     trainer, module, datamodule = experiment.trainer, experiment.module, experiment.datamodule
     best = run.best if run.best.is_file() and not config.trainer.fast_dev_run else None
-    results = {"validation": trainer.validate(module, datamodule=datamodule, ckpt_path=best, verbose=False, weights_only=True)}
+    with _unlogged(trainer):
+        results = {"validation": trainer.validate(module, datamodule=datamodule, ckpt_path=best, verbose=False, weights_only=True)}
     _track(experiment, "validation")
     if datamodule.has_split("test"):
         results["test"] = trainer.test(module, datamodule=datamodule, ckpt_path=best, verbose=False, weights_only=True)
@@ -108,6 +126,16 @@ def _score(experiment: Experiment, config: DictConfig, run: RunFolder) -> None:
             for split, metrics in sections.items():
                 logger.log_evaluation(split, metrics)
     _show(sections, experiment, run)
+
+
+@contextmanager
+def _unlogged(trainer: pl.Trainer) -> Iterator[None]:
+    """Keep the selected model's scores, logged in its epoch, from being logged again as those of an epoch after the last."""
+    loggers, trainer.loggers = trainer.loggers, []
+    try:
+        yield
+    finally:
+        trainer.loggers = loggers
 
 
 def _without_prefix(metrics: Mapping[str, float], split: str) -> dict[str, float]:

@@ -39,13 +39,25 @@ def split_options(words: Sequence[str], own: Mapping[str, Any], command: str) ->
     return options, overrides
 
 
+def is_override(word: str) -> bool:
+    """Say whether a word sets or deletes a key, and is no flag, nor what follows one."""
+    return ("=" in word and not word.startswith("-")) or word.startswith("~")
+
+
+def flags_first(words: Sequence[str]) -> list[str]:
+    """Put flags and what follows them before the overrides: Hydra's parser takes no override after a flag that follows one."""
+    return sorted(words, key=is_override)
+
+
 def quote_paths(word: str) -> str:
     """Quote the value of ``key=value`` for Hydra where it is a path that exists, or a list of such: ``path,path``.
 
     A path is one value, whatever is in its name; Hydra would read commas, equals signs, brackets and spaces as its own syntax.
-    Run folders have equals signs in theirs.
+    Run folders have equals signs in theirs. Flags (``--config-dir=FOLDER``) are not read by that syntax.
     """
     key, _, value = word.partition("=")
+    if key.startswith("-"):
+        return word
     paths = [value] if _is_path(value) else value.split(",")
     return f"{key}={','.join(map(_quoted, paths))}" if all(map(_is_path, paths)) else word
 

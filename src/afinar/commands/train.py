@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from afinar.commands.composition import readable_errors, run_app
 from afinar.commands.naming import config_hash, fixed_keys, job_count, sweep_name
-from afinar.commands.options import quote_paths
+from afinar.commands.options import is_override, quote_paths
 from afinar.console import fail, say
 from afinar.errors import UserError
 from afinar.run_folder import RunFolder
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     runs: list[RunFolder] = []
     jobs = 1
     if any(flag in arguments for flag in _MULTIRUN):
-        overrides = [word for word in arguments if not word.startswith(("-", "hydra"))]
+        overrides = [word for word in arguments if is_override(word) and not word.startswith("hydra")]
         with readable_errors():
             jobs = job_count(overrides)
             arguments += _multirun_overrides(overrides)

@@ -261,7 +261,11 @@ class TextDataModule(pl.LightningDataModule, ABC):
         )
 
     def _epoch(self) -> int:
-        return self.trainer.current_epoch if self.trainer is not None else 0
+        if self.trainer is None:
+            return 0
+        # Not `current_epoch`, which is one behind when a resumed run makes its first iterator; loader processes are fed from there on.
+        epoch: int = self.trainer.fit_loop.epoch_progress.current.processed  # type: ignore[attr-defined]  # declared as its base class
+        return epoch
 
     def _rank(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)

@@ -171,6 +171,13 @@ class MaskedLMData(TextDataModule):
             if not isinstance(sentences, Sequence) or not all(isinstance(sentence, str) for sentence in sentences):
                 raise DataError(f"{table.where(row)}: '{self.text_column}' is {value!r}; give a text or a list of sentences")
             documents.append([sentence for sentence in sentences if sentence.strip()])
+        rows = [row for row, document in enumerate(documents) for _ in document]
+        if not rows:
+            raise DataError(
+                f"{table.source}: '{self.text_column}' holds no sentence; give text, or name another column with data.text_column"
+            )
+        flat = [sentence for document in documents for sentence in document]
+        Table(table.source, {self.text_column: flat}, lambda place: table.where(rows[place])).texts(self.text_column, "data.text_column")
         return documents
 
     def _encode(self, documents: list[list[str]], split: str) -> tuple[PackedTable, NDArray[np.int64] | None]:
@@ -178,7 +185,8 @@ class MaskedLMData(TextDataModule):
         room = self.max_length - self.tokenizer.num_special_tokens_to_add(pair=self.next_sentence)
         if room < 2:
             raise ConfigError(f"data.max_length={self.max_length} leaves no room for text beside the special tokens: give at least 8")
-        documents = self._cut_long(documents, room)
+        # Two sentences make a pair: only where any two fit is nothing lost.
+        documents = self._cut_long(documents, room // 2 if self.next_sentence else room)
         sentences = [sentence for document in documents for sentence in document]
         lengths = PieceTable(tokenize(sentences, self.tokenizer, self.cache_dir)).lengths.tolist()
         ends = list(accumulate(map(len, documents), initial=0))
@@ -192,19 +200,38 @@ class MaskedLMData(TextDataModule):
         return self._tokenize([_text(sentences, span) for span in pack(sized, room)], None), None
 
     def _cut_long(self, documents: list[list[str]], room: int) -> list[list[str]]:
-        sentences = [sentence for document in documents for sentence in document]
-        lengths = PieceTable(tokenize(sentences, self.tokenizer, self.cache_dir)).lengths
-        if int(lengths.max(initial=0)) <= room:
-            return documents
-        long = iter((lengths > room).tolist())
-        return [
-            [part for sentence in document for part in (self._parts(sentence, room) if next(long) else [sentence])]
-            for document in documents
-        ]
+        # By itself, a part that begins inside a word may have more pieces than it had there: cut until every part fits.
+        while True:
+            sentences = [sentence for document in documents for sentence in document]
+            lengths = PieceTable(tokenize(sentences, self.tokenizer, self.cache_dir)).lengths.tolist()
+            long = list(dict.fromkeys(sentence for sentence, length in zip(sentences, lengths, strict=True) if length > room))
+            parts = self._parts(long, room)
+            if all(len(found) == 1 for found in parts.values()):
+                return documents
+            documents = [[part for sentence in document for part in parts.get(sentence, [sentence])] for document in documents]
 
-    def _parts(self, sentence: str, room: int) -> list[str]:
-        encoded = self.tokenizer(sentence, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
-        return [sentence[start:end] for start, end in cut(encoded.word_ids(), encoded["offset_mapping"], room)]
+    def _parts(self, sentences: list[str], room: int) -> dict[str, list[str]]:
+        """Return the parts of each sentence, cut before or read from the cache."""
+        from datasets import Dataset, Features, List, Value
+
+        if not sentences:
+            return {}
+        tokenizer = self.tokenizer
+
+        def parts(batch: dict[str, list[str]]) -> dict[str, list[Any]]:
+            encoded = tokenizer(batch["text"], add_special_tokens=False, return_offsets_mapping=True, verbose=False)
+            bounds = (cut(encoded.word_ids(row), offsets, room) for row, offsets in enumerate(encoded["offset_mapping"]))
+            return {"parts": [[text[start:end] for start, end in found] for text, found in zip(batch["text"], bounds, strict=True)]}
+
+        dataset = cached_map(
+            Dataset.from_dict({"text": sentences}, features=Features({"text": Value("large_string")})),
+            parts,
+            key=fingerprint("cut", VERSION, tokenizer_fingerprint(tokenizer), str(room), sentences),
+            features=Features({"parts": List(Value("large_string"))}),
+            folder=cache_root(self.cache_dir) / "packed",
+            description="Cutting",
+        )
+        return dict(zip(sentences, dataset["parts"], strict=True))
 
     def _note_pairs(self, split: str, pairs: Sequence[Pair]) -> None:
         self.note(

@@ -59,8 +59,8 @@ def pack_pairs(documents: Sequence[Sequence[int]], room: int, seed: int) -> list
 
     A document is read in runs that fill `room`. A run is cut in two at random; its second part is kept, or replaced by sentences of
     another document, and then read again as the start of the next run. A last sentence left alone takes its predecessor along. A
-    document of one sentence has no next one: it only serves as a random second segment. Only a sentence that leaves no room for
-    another makes a pair longer than `room`.
+    document of one sentence has no next one: it only serves as a random second segment. A pair is longer than `room` only where two
+    single sentences are.
 
     Args:
         documents: for each document the lengths of its sentences, in pieces.
@@ -99,8 +99,12 @@ def _pairs_of(bounds: list[Span], index: int, lengths: list[int], room: int, rng
             # As many sentences and at most as many pieces as the true second part: its size must not give the label away.
             begin = rng.randint(other.start, max(other.start, other.stop - (stop - middle)))
             limit = min(begin + stop - middle, other.stop)
-            yield Pair(first, Span(begin, _fill(lengths, begin, limit, sum(lengths[middle:stop]))), IS_RANDOM)
-            start = middle
+            second = Span(begin, _fill(lengths, begin, limit, sum(lengths[middle:stop])))
+            # A single sentence may still be longer than what it replaces: the first part gives way, and what it gives is read again.
+            left = room - sum(lengths[second.start : second.stop])
+            first = Span(start, _fill(lengths, start, middle, left))
+            yield Pair(first, second, IS_RANDOM)
+            start = first.stop
 
 
 def _bounds(documents: Sequence[Sequence[int]]) -> list[Span]:
@@ -120,21 +124,29 @@ def _fill(lengths: Sequence[int], start: int, limit: int, room: int) -> int:
 def cut(words: Sequence[int | None], offsets: Sequence[tuple[int, int]], room: int) -> list[tuple[int, int]]:
     """Cut a text that is longer than an input into parts of at most `room` pieces, between words wherever a word fits.
 
+    No part ends inside a character, of which a byte-level tokenizer makes several pieces: one of more than `room` pieces stands alone.
+
     Args:
         words: the word of each piece, as a fast tokenizer's `word_ids` gives them without special tokens.
         offsets: the characters [start, stop) of each piece.
         room: pieces that a part may have, at least 1.
 
     Returns:
-        The characters [start, stop) of each part, in order; they cover every piece exactly once.
+        The characters [start, stop) of each part, in order; they cover every piece exactly once. Tokenized by itself, a part that
+        begins inside a word may have other pieces, and more of them.
     """
     parts = []
     begin = 0
     while begin < len(words):
         end = min(begin + room, len(words))
         if end < len(words):
-            fits = [place for place in range(begin + 1, end + 1) if words[place] != words[place - 1]]
-            end = fits[-1] if fits else end
+            # Pieces of one character overlap: no part ends between them.
+            places = [place for place in range(begin + 1, end + 1) if offsets[place - 1][1] <= offsets[place][0]]
+            between_words = [place for place in places if words[place] != words[place - 1]]
+            if places:
+                end = (between_words or places)[-1]
+            while end < len(words) and offsets[end][0] < offsets[end - 1][1]:
+                end += 1
         parts.append((offsets[begin][0], offsets[end - 1][1]))
         begin = end
     return parts

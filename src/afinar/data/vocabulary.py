@@ -10,7 +10,9 @@ from afinar.errors import ConfigError, DataError
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 LETTERS = string.ascii_lowercase + "áàâãäéèêëíìîïóòôõöúùûüçñªº"
-SYMBOLS = string.digits + string.punctuation + "€£§°–—“”‘’«»…·•"
+UNSPLIT = "€£°"
+"""Symbols that BERT does not count as punctuation: they stay in one word with what they touch."""
+SYMBOLS = string.digits + string.punctuation + "§–—“”‘’«»…·•" + UNSPLIT
 
 
 def train_wordpiece(texts: Iterable[str], size: int, min_frequency: int = 2) -> list[str]:
@@ -61,7 +63,7 @@ def train_wordpiece(texts: Iterable[str], size: int, min_frequency: int = 2) -> 
 
 
 def _alphabet() -> list[str]:
-    return [*LETTERS, *SYMBOLS, *(f"##{letter}" for letter in LETTERS + string.digits)]
+    return [*LETTERS, *SYMBOLS, *(f"##{letter}" for letter in LETTERS + string.digits + UNSPLIT)]
 
 
 def smallest_size() -> int:

@@ -1,0 +1,206 @@
+"""The README is true: its commands run as they stand, and what it names is there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from afinar.commands.composition import known_keys
+from afinar.commands.naming import job_count
+from afinar.commands.options import is_override
+from afinar.conf import conf_folder
+from afinar.data.cache import cache_root
+from afinar.run_folder import find_runs
+from commandline import PRAISE, done, only_run, read_jsonl, reviews, write_csv
+from documents import OUTPUT, PYTHON, ROOT, SHELL, Block, Document
+from shortened import composed, shortened, stand_ins
+
+README = Document(ROOT / "README.md")
+
+NOT_RUN = (["source", ".venv/bin/activate"], ["git", "clone"], ["cd"])
+"""How commands begin that a test leaves alone."""
+
+INTERNAL_GROUPS = {"datamodule", "hydra"}
+"""Groups that no person chooses."""
+
+METASYNTAX = {"group=option", "group.key=value"}
+"""Inline code that stands for any group, option, key and value."""
+
+KEYS = known_keys()
+
+COMMANDS = [words for block in README.blocks(SHELL) for words in block.commands()]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def place(blank: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder in which a reader of the README works: their files, the runs that they name RUN, an exported model."""
+    place = tmp_path_factory.mktemp("readme")
+    header = ("text", "label", "review", "stars", "sentence")
+    for seed, (name, count) in enumerate({"train": 40, "dev": 16, "test": 16, "my": 40, "new": 16}.items()):
+        rows = [(text, label, text, 5 if label == "pos" else 1, text) for text, label in reviews(count, seed)]
+        write_csv(place / f"{name}.csv", rows, header)
+    (place / "corpus.txt").write_text("".join(f"{text}.\nÉ {word}.\n\n" for text, _ in reviews(8, 0) for word in PRAISE), encoding="utf-8")
+    (place / "hub").mkdir()
+    for file, split in {"train": "train", "dev": "validation", "test": "test"}.items():
+        shutil.copy(place / f"{file}.csv", place / "hub" / f"{split}.csv")
+    with stand_ins(place / "cache", blank), pytest.MonkeyPatch.context() as here:
+        here.chdir(place)
+        train(name_the_run="demo_sentiment")
+        train("experiment=domain_adaptation", "data.train=corpus.txt", name_the_run="domain_adaptation")
+        done("export", "run=outputs/demo_sentiment/RUN", "to=my_model")
+        yield place
+
+
+def train(*words: str, name_the_run: str) -> None:
+    done("train", *shortened(words, Path("hub")))
+    only_run(Path("outputs") / name_the_run).path.rename(Path("outputs") / name_the_run / "RUN")
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=shlex.join)
+def test_every_command_does_what_it_is_there_for(words: list[str], place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    match words:
+        case ["make", *targets]:
+            run_make(targets)
+        case ["afinar", ("train" | "evaluate" | "predict" | "export" | "compare") as command, *rest]:
+            RULES[command](rest, monkeypatch)
+        case ["afinar", "--help"]:
+            assert "usage: afinar" in done("--help").out
+        case _:
+            assert any(words[: len(start)] == start for start in NOT_RUN), f"no rule says how to test `{shlex.join(words)}`"
+
+
+def run_make(targets: list[str]) -> None:
+    answer = subprocess.run(["make", "--dry-run", *targets], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr
+
+
+def run_train(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    import wandb
+
+    modes: list[str] = []
+    start = wandb.init
+
+    def offline(*args: Any, mode: str, **options: Any) -> Any:
+        """What the README says is asked of W&B, and nothing is sent."""
+        modes.append(mode)
+        return start(*args, mode="offline", **options)
+
+    monkeypatch.setattr(wandb, "init", offline)
+    before = set(map(str, find_runs("outputs")))
+    done("train", *shortened(words, Path("hub")))
+    new = [run for run in find_runs("outputs") if str(run) not in before]
+    assert len(new) == job_count([word for word in words if is_override(word)])
+    for run in new:
+        assert run.status["status"] == "done"
+        assert run.metrics["validation"]
+    asked = {word.partition("=")[2] for word in words if word.startswith("logger.mode=")}
+    assert set(modes) == asked
+    assert not asked or list(Path().glob(inline("wandb sync ")))
+
+
+def run_evaluate(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "accuracy" in done("evaluate", *words).out
+
+
+def run_predict(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    done("predict", *words)
+    assert len(read_jsonl(Path(option(words, "predictions")))) == 16
+
+
+def run_export(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers import pipeline
+
+    done("export", *words)
+    assert pipeline("text-classification", option(words, "to"))("muito bom")[0]["label"] in ("negativo", "positivo")
+
+
+def run_compare(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = done("compare", *words)
+    assert "runs are in" in answer.out + answer.err
+
+
+RULES = {"train": run_train, "evaluate": run_evaluate, "predict": run_predict, "export": run_export, "compare": run_compare}
+
+
+def option(words: list[str], key: str) -> str:
+    (value,) = (word.partition("=")[2] for word in words if word.startswith(f"{key}="))
+    return value
+
+
+def inline(start: str) -> str:
+    """Return what follows `start` in the one piece of inline code that begins so."""
+    (rest,) = (code.removeprefix(start) for code in README.inline_code() if code.startswith(start))
+    return rest
+
+
+@pytest.mark.parametrize("block", README.blocks(PYTHON), ids=lambda block: f"line {block.line}")
+def test_every_piece_of_python_runs(block: Block) -> None:
+    names: dict[str, Any] = {}
+    exec(compile(block.text, f"README.md:{block.line}", "exec"), names)
+    assert names["model"].labels == ["negativo", "positivo"]
+
+
+def test_nothing_in_a_fence_is_left_out() -> None:
+    assert {block.language for block in README.blocks()} <= {SHELL, PYTHON, OUTPUT}
+    assert len(COMMANDS) > 15
+    assert README.blocks(PYTHON)
+
+
+def test_every_link_leads_somewhere() -> None:
+    links = [link for link in README.links() if not link.startswith("https://")]
+    assert links
+    assert [link for link in links if not (ROOT / link.partition("#")[0]).exists()] == []
+
+
+def test_every_file_in_the_text_is_there(place: Path) -> None:
+    """In the project, or among what a run leaves; `<name>` stands for any name."""
+    names = [code for code in README.inline_code() if re.fullmatch(r"[\w.][^\s=]*(/[^\s=]*|\.(json|csv|md|py|yaml|ckpt))", code)]
+    assert "metrics.json" in names
+    assert "outputs/<experiment>/<run>/" in names
+    for name in names:
+        pattern = re.sub(r"<\w+>", "*", name).rstrip("/")
+        assert any(list(root.glob(pattern)) for root in (ROOT, place, place / "outputs" / "demo_sentiment" / "RUN")), name
+
+
+def test_the_cache_is_where_the_readme_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AFINAR_CACHE")
+    (said,) = (code for code in README.inline_code() if code.startswith("~/"))
+    assert cache_root() == Path(said).expanduser()
+
+
+@pytest.mark.parametrize("code", sorted({code for code in README.inline_code() if "=" in code} - METASYNTAX))
+def test_overrides_in_the_text_compose(code: str) -> None:
+    composed([word for word in shlex.split(code) if is_override(word)])
+
+
+@pytest.mark.parametrize("key", sorted({code for code in README.inline_code() if re.fullmatch(r"[a-z]\w*\.\w+", code)} - {"metrics.json"}))
+def test_keys_in_the_text_exist(key: str) -> None:
+    assert {key, f"callbacks.{key}"} & KEYS
+
+
+# The table of groups: name, options, keys
+
+TABLE = {group.strip("`"): (options, keys) for group, options, keys in README.rows()}
+
+
+def codes(cell: str) -> set[str]:
+    return {word for code in re.findall(r"`([^`]+)`", cell) for word in code.split()}
+
+
+def test_the_table_names_every_group_and_option_and_no_other() -> None:
+    named = {group: codes(re.sub(r"\([^)]*\)", "", options)) - {"_target_"} for group, (options, _) in TABLE.items()}
+    groups = [folder for folder in conf_folder().iterdir() if folder.is_dir() and folder.name not in INTERNAL_GROUPS]
+    assert named == {group.name: {file.stem for file in group.glob("*.yaml")} for group in groups}
+
+
+@pytest.mark.parametrize("group", TABLE)
+def test_the_table_names_keys_that_exist(group: str) -> None:
+    for key in codes(TABLE[group][1]):
+        assert {key, f"{group}.{key}"} & KEYS, key
