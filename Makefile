@@ -40,7 +40,7 @@ lint: setup ## ruff, and the floors of the package
 type: setup ## mypy, strict
 	$(BIN)/mypy
 
-bench: setup ## speed against transformers' Trainer and a bare loop: make bench MODEL=FOLDER TRAIN=train.csv
+bench: setup ## speed against transformers' Trainer and a bare loop: make bench ARGS="--model FOLDER --train train.csv"
 	$(BIN)/python benchmarks/training.py $(ARGS)
 	$(BIN)/python benchmarks/startup.py
 

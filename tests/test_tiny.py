@@ -54,7 +54,7 @@ def test_counting_words_stays_ten_points_below_on_sentiment(tmp_path: Path) -> N
 
 
 def best_bag_of_words(size: int) -> float:
-    """Return the best test accuracy of logistic regressions over words, word pairs and weightings: chosen on the test set, in their favour."""
+    """Return the best test accuracy of logistic regressions over words and word pairs: chosen on the test set, in their favour."""
     from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline

@@ -41,10 +41,11 @@ def check_arguments(node: Any, key: str) -> None:
         ConfigError: naming the key and what to give.
     """
     for at, found in nodes_with_target(node, key):
+        target = get_target(str(found["_target_"]), at)
         try:
-            parameters = inspect.signature(get_object(str(found["_target_"]))).parameters
-        except Exception:
-            continue  # instantiating it says what is wrong
+            parameters = inspect.signature(target).parameters
+        except (TypeError, ValueError):
+            continue  # no class or function, or one that has no signature: instantiating it says what is wrong
         takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
         for name in map(str, found):
             if name in _HYDRA_KEYS or OmegaConf.is_missing(found, name):
@@ -53,7 +54,22 @@ def check_arguments(node: Any, key: str) -> None:
                 if expected := _expected(found[name], parameters[name].annotation):
                     raise ConfigError(f"{at}.{name}={found[name]}: give {expected}")
             elif not takes_any:
-                raise ConfigError(f"{at} has no key '{name}'.{nearest(name, parameters)} It takes: {', '.join(parameters)}")
+                raise ConfigError(f"{at} has no key '{name}'.{nearest(name, parameters)} It takes: {', '.join(parameters) or 'none'}")
+
+
+def get_target(target: str, key: str) -> Any:
+    """Return what a `_target_` names.
+
+    Raises:
+        ConfigError: it cannot be imported.
+    """
+    try:
+        return get_object(target)
+    except Exception as error:  # importing a module may raise anything
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ConfigError(
+            f"{key}._target_={target} cannot be imported ({reason}): check the name, and that its package is installed in this environment"
+        ) from error
 
 
 def _expected(value: Any, annotation: Any) -> str | None:

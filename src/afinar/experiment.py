@@ -13,11 +13,11 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from hydra.errors import InstantiationException
-from hydra.utils import get_object, instantiate
+from hydra.utils import instantiate
 from omegaconf import DictConfig
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-from afinar.arguments import check_arguments, nodes_with_target
+from afinar.arguments import check_arguments, get_target, nodes_with_target
 from afinar.callbacks.predictions import PredictionWriter
 from afinar.callbacks.progress import progress_bar, quiet_libraries
 from afinar.callbacks.throughput import Throughput
@@ -269,6 +269,10 @@ def _first_line(error: BaseException) -> str:
 # Stored configurations
 
 
+class ForeignTargetError(ConfigError):
+    """A stored configuration names code that is not known to be safe."""
+
+
 def check_targets(config: DictConfig, also: Sequence[str] = ()) -> None:
     """Refuse a stored configuration that would call code from outside the rooms of this project and its libraries.
 
@@ -278,14 +282,14 @@ def check_targets(config: DictConfig, also: Sequence[str] = ()) -> None:
         also: further top-level packages that the user trusts, e.g. ``["mypackage"]``.
 
     Raises:
-        ConfigError: naming the key, the target and the option.
+        ForeignTargetError: naming the key, the target and the option.
     """
     allowed = (*ALLOWED_MODULES, *also)
     for key, node in nodes_with_target(config):
         target = str(node["_target_"])
         if not _within(target, allowed) or not _within(_home(target, key), allowed):
             package = target.split(".")[0]
-            raise ConfigError(
+            raise ForeignTargetError(
                 f"the stored configuration names {key}._target_={target}, which is not known to be safe; "
                 f"if you trust this run, add allow_targets=[{package}]"
             )
@@ -293,12 +297,7 @@ def check_targets(config: DictConfig, also: Sequence[str] = ()) -> None:
 
 def _home(target: str, key: str) -> str:
     """Return the dotted module in which a target is defined."""
-    try:
-        found = get_object(target)
-    except Exception as error:
-        raise ConfigError(
-            f"the stored configuration names {key}._target_={target}, which cannot be imported: {_first_line(error)}"
-        ) from error
+    found = get_target(target, key)
     return str(getattr(found, "__module__", "")) if callable(found) else ""
 
 

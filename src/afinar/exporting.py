@@ -94,7 +94,9 @@ def load_export(folder: Path, overrides: Sequence[str] = (), allow_targets: Sequ
         recipe: dict[str, Any] = json.loads((folder / RECIPE).read_text(encoding="utf-8"))
         config = OmegaConf.create(recipe["config"])
         specs = {head: TaskSpec.from_dict(spec) for head, spec in recipe["labels"].items()}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        if lacking := [name for name in PARTS if name not in config]:
+            raise ValueError(f"its configuration lacks {', '.join(lacking)}")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{folder / RECIPE} is missing or damaged ({error}): export the run again") from error
     check_stored(config, allow_targets)
     apply_overrides(config, overrides)
@@ -104,6 +106,7 @@ def load_export(folder: Path, overrides: Sequence[str] = (), allow_targets: Sequ
     datamodule.use_specs(specs)
     module, _ = build_module(config, specs, plan=None)
     if (folder / HEADS).is_file():
+        # What is not in there (all but thresholds, where a transformers class has the head) came with the backbone's weights.
         _, unexpected = module.objectives.load_state_dict(load_file(folder / HEADS), strict=False)
         if unexpected:
             raise ConfigError(f"{folder / HEADS} does not fit the model: it holds {', '.join(unexpected)}")

@@ -18,7 +18,8 @@ from afinar.conf import conf_folder
 from afinar.data.cache import cache_root
 from afinar.data.demo import generate
 from afinar.data.vocabulary import save_tokenizer, train_wordpiece
-from afinar.errors import UserError
+from afinar.errors import ConfigError, UserError
+from afinar.experiment import ForeignTargetError
 from afinar.exporting import export
 from afinar.run_folder import RunFolder, find_runs
 from afinar.stored import load_run
@@ -56,7 +57,11 @@ def _model_of(run: RunFolder) -> Path:
     folder = run.path / "model"
     checkpoint = run.best if run.best.is_file() else run.last
     if not (folder / "config.json").is_file() or checkpoint.stat().st_mtime > folder.stat().st_mtime:
-        export(load_run(run, checkpoint="best" if checkpoint == run.best else "last"), folder)
+        try:
+            stored = load_run(run, checkpoint="best" if checkpoint == run.best else "last")
+        except ForeignTargetError as error:
+            raise ConfigError(f"model.name={run}: {error}, to `afinar export run={run} to=FOLDER`, and set model.name=FOLDER") from error
+        export(stored, folder)
     return folder
 
 

@@ -215,7 +215,7 @@ def test_the_command_line_names_anything_and_a_stored_run_only_what_is_allowed(
 @pytest.mark.usefixtures("package")
 def test_an_override_at_the_command_line_is_trusted(trained: RunFolder, corpus: Path) -> None:
     done("evaluate", f"run={trained}", f"data.test={corpus / 'test.csv'}", "+metrics.kappa._target_=torchmetrics.CohenKappa",
-         "+metrics.kappa.task=binary")  # fmt: skip
+         "+metrics.kappa.task=multiclass", "+metrics.kappa.num_classes=2")  # fmt: skip
 
 
 def test_a_wider_list_does_not_admit_its_neighbours(copied: RunFolder, tmp_path: Path) -> None:

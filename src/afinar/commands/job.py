@@ -79,6 +79,8 @@ def _fit(experiment: Experiment, config: DictConfig, run: RunFolder) -> None:
     if resume:
         module.check_fits(read_checkpoint(resume))
         say(f"  resuming from {resume}")
+    elif config.resume:
+        say("  there is no last checkpoint to resume from: starting anew")
     try:
         trainer.fit(module, datamodule=experiment.datamodule, ckpt_path=resume, weights_only=True)
     except MisconfigurationException as error:
@@ -93,7 +95,8 @@ def _fit(experiment: Experiment, config: DictConfig, run: RunFolder) -> None:
         "parameters": sum(parameter.numel() for parameter in parameters),
         "trainable_parameters": sum(parameter.numel() for parameter in parameters if parameter.requires_grad),
     }
-    run.update_metrics(train=train)
+    if experiment.throughput.samples or "train" not in run.metrics:  # a run that was only left to be scored has its figures
+        run.update_metrics(train=train)
     if plan and (line := plan.check(trainer.global_step, trainer.current_epoch, stopped_early=trainer.should_stop)):
         say(f"  {line}")
 

@@ -74,6 +74,8 @@ def run_job(config: DictConfig, run: RunFolder, command: str) -> float | None:
     from afinar.commands.job import train
 
     started = time.time()
+    if not config.resume:
+        run.update_status(wandb_id=None)  # what failed here before keeps its own record there
     run.update_status(**_facts(config), command=command, status="running", started=_now(), error=None)
     try:
         train(config, run)

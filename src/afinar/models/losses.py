@@ -2,7 +2,8 @@
 
 A loss is built from the task's specification, ``loss(spec)``, and called with float scores [B, K] and targets:
 single-label int64 [B]; multi-label float [B, K] of zeros and ones, or [B, K+1]. A target IGNORE_INDEX, or a label that
-training never saw (single-label the index K, multi-label the last column), is skipped. A batch without any known target gives 0, with a graph.
+training never saw (single-label the index K, multi-label the last column), is skipped. A batch without any known target
+gives 0, with a graph.
 """
 
 from __future__ import annotations
