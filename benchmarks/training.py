@@ -122,7 +122,14 @@ def run_afinar(options: argparse.Namespace, precision: str) -> tuple[float, floa
 def run_trainer(options: argparse.Namespace, precision: str, strategy: str) -> tuple[float, float]:
     """One epoch of transformers' Trainer on the same examples, tokenized beforehand."""
     from datasets import Dataset
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer, DataCollatorWithPadding, Trainer, TrainingArguments
+    from transformers import (
+        AutoModelForSequenceClassification,
+        AutoTokenizer,
+        DataCollatorWithPadding,
+        PrinterCallback,
+        Trainer,
+        TrainingArguments,
+    )
 
     data = datamodule(options)
     tokenizer = AutoTokenizer.from_pretrained(options.model)
@@ -150,6 +157,7 @@ def run_trainer(options: argparse.Namespace, precision: str, strategy: str) -> t
             logging_strategy="no",
         )
         trainer = Trainer(model=model, args=arguments, train_dataset=rows, data_collator=collator)
+        trainer.remove_callback(PrinterCallback)
         start = time.perf_counter()
         trainer.train()
         seconds = time.perf_counter() - start
