@@ -63,17 +63,20 @@ class Document:
         targets = (child.attrs.get("href") or child.attrs.get("src") for child in self._children())
         return [str(target) for target in targets if target]
 
-    def rows(self) -> list[list[str]]:
-        """Return the cells of all tables, as they are written, without the rows of headings."""
-        rows: list[list[str]] = []
-        inside = False
+    def tables(self) -> list[list[list[str]]]:
+        """Return the cells of every table by rows, as they are written, without the rows of headings."""
+        tables: list[list[list[str]]] = []
+        in_body = False
         for token in self._tokens():
-            inside = token.type == "tbody_open" or (inside and token.type != "tbody_close")
-            if inside and token.type == "tr_open":
-                rows.append([])
-            elif inside and token.type == "inline":
-                rows[-1].append(token.content)
-        return rows
+            if token.type == "table_open":
+                tables.append([])
+            elif token.type in ("tbody_open", "tbody_close"):
+                in_body = token.type == "tbody_open"
+            elif in_body and token.type == "tr_open":
+                tables[-1].append([])
+            elif in_body and token.type == "inline":
+                tables[-1][-1].append(token.content)
+        return tables
 
     def _children(self) -> Iterator[Token]:
         for token in self._tokens():

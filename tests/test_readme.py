@@ -17,6 +17,7 @@ from afinar.commands.naming import job_count
 from afinar.commands.options import is_override
 from afinar.conf import conf_folder
 from afinar.data.cache import cache_root
+from afinar.pretrained import tiny_folder
 from afinar.run_folder import find_runs
 from commandline import PRAISE, done, only_run, read_jsonl, reviews, write_csv
 from documents import OUTPUT, PYTHON, ROOT, SHELL, Block, Document
@@ -47,11 +48,16 @@ def place(blank: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pat
         rows = [(text, label, text, 5 if label == "pos" else 1, text) for text, label in reviews(count, seed)]
         write_csv(place / f"{name}.csv", rows, header)
     (place / "corpus.txt").write_text("".join(f"{text}.\nÉ {word}.\n\n" for text, _ in reviews(8, 0) for word in PRAISE), encoding="utf-8")
+    for folder in ("mr", "told_br"):
+        (place / folder).mkdir()
+        for seed, (name, count) in enumerate({"train": 40, "validation": 16, "test": 16}.items()):
+            write_csv(place / folder / f"{name}.csv", reviews(count, seed), ("text", "toxic" if folder == "told_br" else "label"))
     (place / "hub").mkdir()
     for file, split in {"train": "train", "dev": "validation", "test": "test"}.items():
         shutil.copy(place / f"{file}.csv", place / "hub" / f"{split}.csv")
     with stand_ins(place / "cache", blank), pytest.MonkeyPatch.context() as here:
         here.chdir(place)
+        shutil.copytree(tiny_folder(), place / "models" / "minilm")
         train(name_the_run="demo_sentiment")
         train("experiment=domain_adaptation", "data.train=corpus.txt", name_the_run="domain_adaptation")
         done("export", "run=outputs/demo_sentiment/RUN", "to=my_model")
@@ -187,7 +193,7 @@ def test_keys_in_the_text_exist(key: str) -> None:
 
 # The table of groups: name, options, keys
 
-TABLE = {group.strip("`"): (options, keys) for group, options, keys in README.rows()}
+TABLE = {group.strip("`"): (options, keys) for group, options, keys in README.tables()[0]}
 
 
 def codes(cell: str) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -353,7 +354,7 @@ def test_compare_puts_the_runs_of_a_sweep_side_by_side(small: list[str], tmp_pat
     (sweep,) = {run.status["sweep"] for run in runs}
     answer = done("compare", tmp_path, "metric=test/accuracy", f"sweep={sweep}")
     assert "4 runs, best test/accuracy first" in answer.out
-    rows = [line.split("│") for line in answer.out.splitlines() if line.startswith("│")]
-    scores = [float(row[3]) for row in rows]
+    rows = [line.split() for line in answer.out.splitlines() if re.search(r" [0-9a-f]{8} *$", line)]
+    scores = [float(row[2]) for row in rows]
     assert scores == sorted(scores, reverse=True)
     assert sorted(scores) == sorted(round(run.metrics["test"]["accuracy"], 4) for run in runs)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from afinar.analysis.table import factors, read_row
+from afinar.analysis.table import Row, factors, read_row
 from afinar.commands.options import wants_help
 from afinar.console import say, table
 from afinar.errors import UserError, nearest
@@ -17,12 +19,10 @@ HELP = """Put runs side by side: what they differ in, and their scores, best fir
 usage: afinar compare PATH ... [metric=validation/f1_macro] [sweep=NAME]
 
   PATH            run folders, or folders that hold some
-  metric=NAME     what to sort by; several with commas
+  metric=NAME     what to show; several with commas, the first sorts (default: what the runs' best epoch was chosen by)
   sweep=NAME      only the runs of one multirun
 
     afinar compare outputs/demo_sentiment metric=test/accuracy"""
-
-DEFAULT_METRICS = ("validation/accuracy", "validation/f1_macro", "validation/loss", "test/accuracy", "test/f1_macro")
 
 
 def main(words: Sequence[str]) -> int:
@@ -68,9 +68,10 @@ def show(runs: Sequence[RunFolder], metrics: Sequence[str] | None = None) -> Non
         for name in metrics or ():
             if name not in known:
                 raise UserError(f"no run has the metric '{name}'.{nearest(name, known)} There are: {', '.join(known)}")
-        shown = list(metrics) if metrics else [name for name in DEFAULT_METRICS if name in known] or known[:4]
+        shown = list(metrics) if metrics else [name for name in _monitored(rows) if name in known] or known[:2]
         first = shown[0]
-        rows.sort(key=lambda row: row.scores.get(first, float("nan")), reverse=direction(first) == "max")
+        sign = -1 if direction(first) == "max" else 1
+        rows.sort(key=lambda row: sign * row.scores.get(first, sign * math.inf))  # without a score: last
         varied = factors(rows)
         lines = [
             [
@@ -82,10 +83,22 @@ def show(runs: Sequence[RunFolder], metrics: Sequence[str] | None = None) -> Non
             ]
             for position, row in enumerate(rows)
         ]
-        table(f"{len(rows)} runs, best {first} first", [*varied, *shown, "train s", "run"], lines)
+        headers = [_in_two_lines(name) for name in (*varied, *shown)]
+        table(f"{len(rows)} runs, best {first} first", [*headers, "train s", "run"], lines)
     for run in runs:
         status = run.status.get("status", "unknown")
         if status != "done":
             say(f"{status}: {run}: {run.status.get('error') or 'no reason recorded'}")
     for folder in sorted({str(run.path.parent) for run in runs}):
         say(f"runs are in {folder}")
+
+
+def _monitored(rows: Sequence[Row]) -> list[str]:
+    """Return the scores by which the runs chose their best epoch, on validation and test."""
+    monitors = dict.fromkeys(str(row.settings.get("monitor")) for row in rows)
+    return [f"{split}/{monitor}" for split in ("validation", "test") for monitor in monitors]
+
+
+def _in_two_lines(name: str) -> str:
+    """Break the name of a key or metric before its last part: columns are as wide as their values, then."""
+    return re.sub(r"([./])(?=[^./]+$)", r"\1\n", name)
