@@ -112,6 +112,8 @@ def tracked(run: RunFolder) -> list[Tracked]:
 
 # The runs that are looked at
 
+WORSENING = ["+optimizer.maximize=true", "monitor=loss"]
+"""Every epoch is worse than the one before: the first model is the best."""
 CONFIGURED = ["logger=wandb", "logger.tags=[first, trial]", "trainer.log_every_n_steps=1", "optimizer.lr=5e-3", "trainer.max_epochs=3"]
 
 
@@ -130,7 +132,7 @@ def output(small: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A multirun whose first job fails."""
     folder = tmp_path_factory.mktemp("sweep")
     bomb = [f"+callbacks.bomb._target_={Bomb.__module__}.Bomb", "+callbacks.bomb.hit=1", "+callbacks.bomb.seed=${seed}"]
-    answer = afinar("train", "-m", *small, *CONFIGURED, *bomb, "seed=1,0", f"output={folder}")
+    answer = afinar("train", "-m", *small, *CONFIGURED, *bomb, *WORSENING, "seed=1,0", f"output={folder}")
     assert answer.status == 1
     assert "W&B is offline: nothing leaves this machine until `wandb sync`" in answer.err
     return folder
@@ -185,7 +187,7 @@ def test_the_configuration_is_the_resolved_one(log: Tracked, small: list[str]) -
     assert log.config["data"]["sampling"]["_target_"] == "afinar.data.sampling.LengthBuckets"
     assert log.config["optimizer"]["lr"] == 5e-3
     assert log.config["seed"] == 0
-    assert log.config["monitor"] == "f1_macro"
+    assert log.config["monitor"] == "loss"
 
 
 def test_the_history_has_the_loss_of_each_step_and_the_scores_of_each_epoch(log: Tracked) -> None:
