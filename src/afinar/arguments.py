@@ -6,6 +6,7 @@ Without this, `optimizer.lr=abc` fails somewhere deep in a library, and an unkno
 from __future__ import annotations
 
 import inspect
+import logging
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -63,10 +64,14 @@ def get_target(target: str, key: str) -> Any:
     Raises:
         ConfigError: it cannot be imported.
     """
+    logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)  # Hydra would log the error before it raises it
     try:
         return get_object(target)
     except Exception as error:  # importing a module may raise anything
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
         raise ConfigError(
             f"{key}._target_={target} cannot be imported ({reason}): check the name, and that its package is installed in this environment"
         ) from error

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from afinar.commands.options import flags_first, quote_paths, split_options
 from afinar.errors import ConfigError
-from commandline import done, only_run, reviews, write_csv
+from commandline import afinar, done, only_run, reviews, write_csv
 
 
 @pytest.mark.parametrize("word", ["optimizer.lr=1e-3", "a=b,c", "-m", "a={b: c}", "a=[1,2]", "a=", "a='x,y'", "a=no/such=file", "+a=b"])
@@ -75,3 +75,10 @@ def test_a_flags_path_is_not_quoted(tmp_path: Path) -> None:
     assert quote_paths(f"--config-dir={tmp_path}/") == f"--config-dir={tmp_path}/"
     (tmp_path / "a, b").mkdir()
     assert quote_paths(f"--config-dir={tmp_path / 'a, b'}") == f"--config-dir={tmp_path / 'a, b'}"
+
+
+@pytest.mark.parametrize("target", ["nix.Head", "afinar.models.heads.LinearHaed", "Head"])
+def test_a_target_that_is_not_there_is_one_line(target: str, fast: list[str], tmp_path: Path) -> None:
+    error = afinar("train", *fast, f"head._target_={target}", f"output={tmp_path}")
+    assert f"head._target_={target} cannot be imported" in error.error
+    assert error.err.count("\n") == 1
