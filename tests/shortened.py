@@ -12,8 +12,9 @@ from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
+from afinar.commands.composition import flags_first
 from afinar.commands.naming import register_resolvers
-from afinar.commands.options import flags_first, is_override, quote_paths
+from afinar.commands.options import is_override, quote_paths
 from afinar.conf import conf_folder
 
 QUICK = {

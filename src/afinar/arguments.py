@@ -14,7 +14,7 @@ from typing import Any
 from hydra.utils import get_object
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from afinar.errors import ConfigError, nearest
+from afinar.errors import ConfigError, first_line, nearest, root_cause
 
 _HYDRA_KEYS = frozenset({"_target_", "_partial_", "_args_", "_recursive_", "_convert_"})
 
@@ -68,10 +68,7 @@ def get_target(target: str, key: str) -> Any:
     try:
         return get_object(target)
     except Exception as error:  # importing a module may raise anything
-        cause: BaseException = error
-        while cause.__cause__ is not None:
-            cause = cause.__cause__
-        reason = (str(cause).strip().splitlines() or [type(cause).__name__])[0]
+        reason = first_line(root_cause(error))
         raise ConfigError(
             f"{key}._target_={target} cannot be imported ({reason}): check the name, and that its package is installed in this environment"
         ) from error

@@ -18,6 +18,19 @@ class ConfigError(UserError):
     """A configuration names something unknown, contradicts itself, or is not allowed here."""
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or its type where it has none."""
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+def root_cause(error: BaseException) -> BaseException:
+    """Return the error at the start of a chain of causes."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
 def nearest(name: str, options: Iterable[str]) -> str:
     """Return ``" Did you mean 'x'?"`` for the option closest to `name`, or ``""`` where none is close."""
     close = difflib.get_close_matches(name, list(options), n=1, cutoff=0.5)

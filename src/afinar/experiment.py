@@ -22,7 +22,7 @@ from afinar.callbacks.predictions import PredictionWriter
 from afinar.callbacks.progress import progress_bar, quiet_libraries
 from afinar.callbacks.throughput import Throughput
 from afinar.data.datamodule import TextDataModule
-from afinar.errors import ConfigError, UserError
+from afinar.errors import ConfigError, UserError, first_line, root_cause
 from afinar.metrics.direction import direction
 from afinar.models.backbone import Backbone
 from afinar.optim.steps import StepPlan, plan_steps
@@ -144,9 +144,6 @@ def seed_of(config: DictConfig) -> int:
 
 def build_trainer(config: DictConfig, run: RunFolder, callbacks: Sequence[pl.Callback]) -> pl.Trainer:
     """Build Lightning's Trainer with the callbacks and loggers of the configuration beside those given."""
-    for key in ("max_epochs", "max_steps"):
-        if not isinstance(limit := config.trainer.get(key), int | None):
-            raise ConfigError(f"trainer.{key}={limit}: give a whole number")
     monitor = f"validation/{config.monitor}"
     keep = create(config.checkpoint, "checkpoint")(folder=run.checkpoints, monitor=monitor, mode=direction(config.monitor))
     configured = [create(node, f"callbacks.{name}") for name, node in config.callbacks.items()]
@@ -250,20 +247,9 @@ def create(node: Any, key: str, **arguments: Any) -> Any:
             cause = cause.__cause__
         if cause is not None:
             raise cause from error
-        raise ConfigError(f"{key}: {_innermost(error)}") from error
+        raise ConfigError(f"{key}: {first_line(root_cause(error))}") from error
     except OmegaConfBaseException as error:
-        raise ConfigError(f"{key}: {_first_line(error)}") from error
-
-
-def _innermost(error: BaseException) -> str:
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return _first_line(error)
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+        raise ConfigError(f"{key}: {first_line(error)}") from error
 
 
 # Stored configurations

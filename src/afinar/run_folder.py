@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from afinar.errors import UserError
+from afinar.errors import UserError, first_line
 from afinar.types import TaskSpec
 
 
@@ -107,7 +107,7 @@ class RunFolder:
         try:
             return yaml.safe_load(file.read_text(encoding="utf-8"))
         except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{file} is damaged ({str(error).splitlines()[0]}): restore or delete the run folder") from error
+            raise UserError(f"{file} is damaged ({first_line(error)}): restore or delete the run folder") from error
 
     def _read_json(self, name: str) -> dict[str, Any]:
         file = self.path / name

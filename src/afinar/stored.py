@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from afinar.callbacks.progress import quiet_libraries
 from afinar.checkpoints import checkpoint_file, read_checkpoint
 from afinar.data.datamodule import TextDataModule
-from afinar.errors import ConfigError, nearest
+from afinar.errors import ConfigError, first_line, nearest
 from afinar.experiment import build_module, check_targets, create
 from afinar.run_folder import RunFolder
 from afinar.tasks.base import TaskModule
@@ -91,7 +91,7 @@ def read_config(run: RunFolder, overrides: Sequence[str], allow_targets: Sequenc
     try:
         config = OmegaConf.load(run.config_file)
     except Exception as error:
-        raise ConfigError(f"{run.config_file} is damaged: {str(error).splitlines()[0]}") from error
+        raise ConfigError(f"{run.config_file} is damaged: {first_line(error)}") from error
     if not isinstance(config, DictConfig):
         raise ConfigError(f"{run.config_file} is damaged: it holds no configuration")
     if lacking := [name for name in (*PARTS, "trainer") if name not in config]:
@@ -124,7 +124,7 @@ def apply_overrides(config: DictConfig, overrides: Sequence[str]) -> None:
             with open_dict(config):
                 OmegaConf.update(config, key, override.value(), merge=True)
         except OmegaConfBaseException as error:
-            raise ConfigError(f"{key}: {str(error).splitlines()[0]}") from error
+            raise ConfigError(f"{key}: {first_line(error)}") from error
 
 
 _ABSENT = object()

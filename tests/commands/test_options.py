@@ -9,7 +9,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
 
-from afinar.commands.options import flags_first, quote_paths, split_options
+from afinar.commands.composition import flags_first
+from afinar.commands.options import quote_paths, split_options
 from afinar.errors import ConfigError
 from commandline import afinar, done, only_run, reviews, write_csv
 

@@ -16,6 +16,7 @@ from afinar.data.readers import DemoReader, TextReader
 from afinar.data.table import Table
 from afinar.errors import ConfigError, DataError, UserError
 from afinar.types import IGNORE_INDEX, Batch, LabelSpace, TaskSpec
+from trainers import quiet_trainer
 
 WORDS = ["filme", "bom", "ruim", "não", "gostei", "história", "som", "péssimo", "serviço", "excelente"]
 Make = Callable[..., MaskedLMData]
@@ -223,17 +224,7 @@ class Recorder(pl.LightningModule):
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_another_epoch_hides_other_pieces_and_the_same_one_the_same(make: Make, tmp_path: Path, num_workers: int) -> None:
     def record(**options: Any) -> list[dict[int, tuple[list[int], list[int]]]]:
-        trainer = pl.Trainer(
-            max_epochs=2,
-            accelerator="cpu",
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            limit_val_batches=0,
-            use_distributed_sampler=False,
-            default_root_dir=tmp_path,
-        )
+        trainer = quiet_trainer(tmp_path, max_epochs=2, limit_val_batches=0, use_distributed_sampler=False)
         trainer.fit(recorder := Recorder(), datamodule=make(**options))
         return recorder.seen
 

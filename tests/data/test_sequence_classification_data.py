@@ -19,6 +19,7 @@ from afinar.data.sequence_classification import SequenceClassificationData
 from afinar.data.table import Table
 from afinar.errors import ConfigError, DataError
 from afinar.types import Batch, LabelSpace, TaskSpec
+from trainers import quiet_trainer
 
 WORDS = ["filme", "bom", "ruim", "não", "gostei", "história", "som", "péssimo"]
 
@@ -356,17 +357,7 @@ def fit(data: SequenceClassificationData, folder: Path, epochs: int, checkpoint:
     module = Recorder()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Lightning's advice about workers
-        trainer = pl.Trainer(
-            max_epochs=epochs,
-            accelerator="cpu",
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            use_distributed_sampler=False,
-            num_sanity_val_steps=0,
-            default_root_dir=folder,
-        )
+        trainer = quiet_trainer(folder, max_epochs=epochs, use_distributed_sampler=False, num_sanity_val_steps=0)
         trainer.fit(module, datamodule=data, ckpt_path=checkpoint, weights_only=True)
         saved = folder / f"epoch{epochs}.ckpt"
         trainer.save_checkpoint(saved)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from pytorch_lightning import Trainer
 from pytorch_lightning.plugins.precision import MixedPrecision
 from torch import nn
 
 from afinar.errors import ConfigError
 from afinar.tasks.base import TaskModule
 from commandline import done, only_run
+from trainers import quiet_trainer
 
 
 class OneStep(TaskModule):
@@ -33,8 +33,7 @@ class OneStep(TaskModule):
 
 def fit(module: TaskModule, folder: Path, **options: object) -> None:
     data = torch.utils.data.DataLoader(torch.ones(2, 4), batch_size=2)
-    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
-    Trainer(accelerator="cpu", max_steps=1, default_root_dir=folder, **quiet, **options).fit(module, data)  # type: ignore[arg-type]
+    quiet_trainer(folder, max_steps=1, **options).fit(module, data)
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "bf16-true"])

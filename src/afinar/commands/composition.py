@@ -9,12 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from afinar.commands.naming import register_resolvers
-from afinar.commands.options import flags_first
+from afinar.commands.options import is_override
 from afinar.conf import conf_folder
 from afinar.errors import ConfigError, nearest
 
@@ -38,6 +39,20 @@ def run_app(job: Callable[[DictConfig], object], arguments: Sequence[str]) -> No
             raise
     finally:
         sys.argv = before
+
+
+def flags_first(words: Sequence[str]) -> list[str]:
+    """Put flags and what follows them before the overrides: Hydra's parser takes no override after a flag that follows one.
+
+    Raises:
+        ConfigError: a flag that Hydra does not have.
+    """
+    known = [flag for action in get_args_parser()._actions for flag in action.option_strings]
+    for flag in (word.partition("=")[0] for word in words):
+        # Short flags may be run together, and long ones cut short: argparse settles those.
+        if flag.startswith("--") and not any(name.startswith(flag) for name in known):
+            raise ConfigError(f"there is no flag {flag}.{nearest(flag, known)} Settings are written key=value, without dashes")
+    return sorted(words, key=is_override)
 
 
 @contextmanager

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra._internal.utils import get_args_parser
 
 from afinar.errors import ConfigError, nearest
 
@@ -43,20 +42,6 @@ def split_options(words: Sequence[str], own: Mapping[str, Any], command: str) ->
 def is_override(word: str) -> bool:
     """Say whether a word sets or deletes a key, and is no flag, nor what follows one."""
     return ("=" in word and not word.startswith("-")) or word.startswith("~")
-
-
-def flags_first(words: Sequence[str]) -> list[str]:
-    """Put flags and what follows them before the overrides: Hydra's parser takes no override after a flag that follows one.
-
-    Raises:
-        ConfigError: a flag that Hydra does not have.
-    """
-    known = [flag for action in get_args_parser()._actions for flag in action.option_strings]
-    for flag in (word.partition("=")[0] for word in words):
-        # Short flags may be run together, and long ones cut short: argparse settles those.
-        if flag.startswith("--") and not any(name.startswith(flag) for name in known):
-            raise ConfigError(f"there is no flag {flag}.{nearest(flag, known)} Settings are written key=value, without dashes")
-    return sorted(words, key=is_override)
 
 
 def quote_paths(word: str) -> str:

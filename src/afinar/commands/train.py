@@ -74,9 +74,9 @@ def run_job(config: DictConfig, run: RunFolder, command: str) -> float | None:
     from afinar.commands.job import train
 
     started = time.time()
-    if not config.resume:
-        run.update_status(wandb_id=None)  # what failed here before keeps its own record there
-    run.update_status(**_facts(config), command=command, status="running", started=_now(), error=None)
+    # What failed here before keeps its own record at W&B.
+    anew = {} if config.resume else {"wandb_id": None}
+    run.update_status(**_facts(config), **anew, command=command, status="running", started=_now(), error=None)
     try:
         train(config, run)
     except UserError as error:

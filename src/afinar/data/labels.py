@@ -200,9 +200,11 @@ def report_unseen(gold: Gold, space: LabelSpace, table: Table) -> str | None:
     if not unseen:
         return None
     names = ", ".join(f"'{name}'" for name, _ in unseen.most_common(5)) + (", ..." if len(unseen) > 5 else "")
-    consequence = "every prediction for them counts as wrong"
     examples = sum(any(name in unseen for name in labels) for labels in gold)
-    message = f"{examples} of {len(gold)} examples of {table.source} carry a label that training never saw ({names}): {consequence}"
+    message = (
+        f"{examples} of {len(gold)} examples of {table.source} carry a label that training never saw ({names}): "
+        "every prediction for them counts as wrong"
+    )
     warnings.warn(message, UnseenLabelWarning, stacklevel=2)
     return message
 

@@ -186,9 +186,8 @@ class MaskedLMData(TextDataModule):
         if room < 2:
             raise ConfigError(f"data.max_length={self.max_length} leaves no room for text beside the special tokens: give at least 8")
         # Two sentences make a pair: only where any two fit is nothing lost.
-        documents = self._cut_long(documents, room // 2 if self.next_sentence else room)
+        documents, lengths = self._cut_long(documents, room // 2 if self.next_sentence else room)
         sentences = [sentence for document in documents for sentence in document]
-        lengths = PieceTable(tokenize(sentences, self.tokenizer, self.cache_dir)).lengths.tolist()
         ends = list(accumulate(map(len, documents), initial=0))
         sized = [lengths[start:end] for start, end in pairwise(ends)]
         if self.next_sentence:
@@ -199,7 +198,8 @@ class MaskedLMData(TextDataModule):
             return self._tokenize(firsts, seconds), labels
         return self._tokenize([_text(sentences, span) for span in pack(sized, room)], None), None
 
-    def _cut_long(self, documents: list[list[str]], room: int) -> list[list[str]]:
+    def _cut_long(self, documents: list[list[str]], room: int) -> tuple[list[list[str]], list[int]]:
+        """Return documents without a sentence of more than `room` pieces, and the pieces of each sentence."""
         # By itself, a part that begins inside a word may have more pieces than it had there: cut until every part fits.
         while True:
             sentences = [sentence for document in documents for sentence in document]
@@ -207,7 +207,7 @@ class MaskedLMData(TextDataModule):
             long = list(dict.fromkeys(sentence for sentence, length in zip(sentences, lengths, strict=True) if length > room))
             parts = self._parts(long, room)
             if all(len(found) == 1 for found in parts.values()):
-                return documents
+                return documents, lengths
             documents = [[part for sentence in document for part in parts.get(sentence, [sentence])] for document in documents]
 
     def _parts(self, sentences: list[str], room: int) -> dict[str, list[str]]:

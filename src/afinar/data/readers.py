@@ -20,7 +20,7 @@ import numpy as np
 
 from afinar.data.files import read_bytes, read_text
 from afinar.data.table import Table
-from afinar.errors import ConfigError, DataError, nearest
+from afinar.errors import ConfigError, DataError, first_line, nearest
 
 
 class Reader(Protocol):
@@ -178,7 +178,7 @@ class ParquetReader:
         try:
             dataset = Dataset(pq.read_table(pa.BufferReader(content)))
         except pa.ArrowException as error:
-            raise DataError(f"{path} is not a readable Parquet file ({_first_line(error)}); write it again") from None
+            raise DataError(f"{path} is not a readable Parquet file ({first_line(error)}); write it again") from None
         return _table_of(dataset, str(path))
 
 
@@ -308,14 +308,14 @@ class HubReader:
                 f"the hub has no public data set '{self.name}'; check data.reader.name, or use a file: data=csv data.{split}=FILE"
             ) from None
         except FileNotFoundError as error:
-            raise DataError(f"data set {place}: {_first_line(error)} Or use a file: data=csv data.{split}=FILE") from None
+            raise DataError(f"data set {place}: {first_line(error)} Or use a file: data=csv data.{split}=FILE") from None
         except ConnectionError:
             raise DataError(
                 f"no connection to the Hugging Face hub, and data set {place} is not in the local cache; "
                 f"use a file instead: data=csv data.{split}=FILE"
             ) from None
         except (ValueError, RuntimeError, OSError, datasets.exceptions.DatasetsError) as error:
-            raise DataError(f"data set {place}, split '{source}' (data.{split}): {_first_line(error)}") from None
+            raise DataError(f"data set {place}, split '{source}' (data.{split}): {first_line(error)}") from None
         return _table_of(dataset, f"{self.name} ({source})")
 
 
@@ -364,7 +364,3 @@ def _table_of(dataset: Any, source: str) -> Table:
         if isinstance(inner, ClassLabel):
             classes[name] = tuple(inner.names)
     return Table(source, {name: dataset[name] for name in dataset.column_names}, lambda row: f"{source}, row {row + 1}", classes)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
