@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from afinar.stored import StoredRun
+from afinar.types import TaskSpec
 
 
 def model_card(stored: StoredRun, loader: str, to: Path) -> str:
@@ -31,8 +32,9 @@ def model_card(stored: StoredRun, loader: str, to: Path) -> str:
     ]
     for head, spec in specs.items():
         if spec.labels:
-            kind = "several labels a text" if spec.labels.multi_label else "one label a text"
+            kind = "several labels a text" if spec.labels.multi_label else "one label a word" if spec.alignment else "one label a text"
             lines += [f"## Labels of `{head}`", "", f"{kind.capitalize()}: {', '.join(f'`{name}`' for name in spec.labels.names)}", ""]
+            lines += _on_words(spec, config) if spec.alignment else []
     lines += ["## Scores", ""]
     splits = [split for split in ("validation", "test") if split in run.metrics]
     if splits:
@@ -45,6 +47,17 @@ def model_card(stored: StoredRun, loader: str, to: Path) -> str:
     versions = run.status.get("versions", {})
     lines += ["## Versions", "", ", ".join(f"{name} {version}" for name, version in versions.items()), ""]
     return "\n".join(lines)
+
+
+def _on_words(spec: TaskSpec, config: DictConfig) -> list[str]:
+    """Say how words are labelled: plain transformers gives scores of pieces alone."""
+    decoding = str(config.decoding.get("_target_", "")).rpartition(".")[2].lower()
+    scheme = f"The tags spell entities by the scheme {spec.scheme}. " if spec.scheme else ""
+    return [
+        f"{scheme}A word's label is read at its first piece. `afinar.load` does that for a text or for a list of words, reads long texts "
+        f"in windows, and decides on whole sentences (decoding: {decoding}); transformers' own class gives the scores of every piece.",
+        "",
+    ]
 
 
 def _shown(config: object) -> list[str]:

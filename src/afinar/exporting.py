@@ -13,6 +13,7 @@ from typing import Any
 from omegaconf import OmegaConf
 from safetensors.torch import load_file, save_file
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from afinar.callbacks.progress import quiet_libraries
 from afinar.card import model_card
@@ -61,7 +62,9 @@ def _write(stored: StoredRun, folder: Path, to: Path) -> str:
         model.save_pretrained(folder)
         loads = type(model).__name__
         loader = f"AutoModelFor{loads.partition('For')[2]}.from_pretrained('{to}') or afinar.load('{to}')"
-        heads = {name: tensor for name, tensor in _heads(module).items() if name.endswith(".thresholds")}
+        # A head of transformers' own comes back with the folder; others are built anew and need their weights.
+        own = {name for name in module.objectives if any(isinstance(part, PreTrainedModel) for part in module.objective(name).modules())}
+        heads = {name: tensor for name, tensor in _heads(module).items() if name.split(".")[0] not in own or name.endswith(".thresholds")}
     else:
         module.backbone.model.save_pretrained(folder)
         loader = f"afinar.load('{to}'): no transformers class has this head; AutoModel loads the backbone, {HEADS} holds the head"

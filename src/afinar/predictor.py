@@ -65,10 +65,11 @@ class Predictor:
                 return list(spec.labels.names)
         return []
 
-    def predict(self, texts: str | Sequence[str]) -> list[dict[str, Any]]:
-        """Return one record a text, in their order: ``{"prediction": ..., "probabilities": {...}}``.
+    def predict(self, texts: str | Sequence[str] | Sequence[Sequence[str]]) -> list[dict[str, Any]]:
+        """Return one record a text, in their order: ``{"prediction": ..., "probabilities": ...}``.
 
-        Batches are made by length, so that long and short texts do not pad each other.
+        Batches are made by length, so that long and short texts do not pad each other. A model of words takes sentences of words as
+        well, and cuts a text into words itself; the entities in its records say where they lie in the text.
 
         Raises:
             UserError: for an empty text.
@@ -80,7 +81,7 @@ class Predictor:
         return [record for record in records if record is not None]
 
     @torch.inference_mode()
-    def stream(self, texts: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+    def stream(self, texts: Sequence[str] | Sequence[Sequence[str]]) -> Iterator[tuple[int, dict[str, Any]]]:
         """Yield (position, record) as batches are done, longest texts first or last as the sampler has it."""
         if not texts:
             return
@@ -94,5 +95,5 @@ class Predictor:
             scores = self.module.predict_step(moved, number)["scores"]
             records = {head: self.module.objective(head).records(values, moved.heads[head]) for head, values in scores.items()}
             for position, row in enumerate(batch.rows.tolist()):
-                found = {head: self.datamodule.present(of_head[position]) for head, of_head in records.items()}
+                found = {head: self.datamodule.present(of_head[position], row) for head, of_head in records.items()}
                 yield row, next(iter(found.values())) if len(found) == 1 else found

@@ -1,7 +1,8 @@
 """The run folder is the experiment: where each thing lies in it, and how it is written and read.
 
 ``outputs/<experiment>/<run>/`` holds ``.hydra/`` (the configuration), ``backbone/`` (the network's configuration and the
-tokenizer), ``checkpoints/{best,last}.ckpt``, ``labels.json``, ``metrics.json``, ``predictions/<split>.jsonl`` and ``status.json``.
+tokenizer), ``checkpoints/{best,last}.ckpt``, ``labels.json``, ``metrics.json``, ``predictions/<split>.jsonl``,
+``errors/<split>.md`` (where words are labelled) and ``status.json``.
 """
 
 from __future__ import annotations
@@ -69,6 +70,9 @@ class RunFolder:
 
     def predictions(self, split: str) -> Path:
         return self.path / "predictions" / f"{split}.jsonl"
+
+    def errors(self, split: str) -> Path:
+        return self.path / "errors" / f"{split}.md"
 
     # What a run says of itself
 

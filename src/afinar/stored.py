@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from afinar.callbacks.progress import quiet_libraries
 from afinar.checkpoints import checkpoint_file, read_checkpoint
+from afinar.conf import conf_folder
 from afinar.data.datamodule import TextDataModule
 from afinar.errors import ConfigError, first_line, nearest
 from afinar.experiment import build_module, check_targets, create
@@ -23,8 +24,12 @@ from afinar.tasks.base import TaskModule
 _RESOLVERS = frozenset({"hydra", "afinar.run_name", "afinar.data_option", "afinar.direction"})
 
 
-PARTS = ("seed", "model", "data", "pooling", "head", "loss", "freezing", "task", "metrics", "sampling")
+PARTS = ("seed", "model", "data", "pooling", "head", "loss", "decoding", "alignment", "freezing", "task", "metrics", "sampling")
 """The groups that say how to build the model and how to read its input."""
+
+
+SWAPPABLE = ("decoding",)
+"""Groups of which a finished run takes another option: nothing was trained for them."""
 
 
 @dataclass
@@ -118,6 +123,9 @@ def apply_overrides(config: DictConfig, overrides: Sequence[str]) -> None:
             raise ConfigError(f"{key}: a finished run takes one value, not several")
         if not override.is_add() and not override.is_force_add() and OmegaConf.select(config, key, default=_ABSENT) is _ABSENT:
             raise ConfigError(f"the run's configuration has no key '{key}'.{nearest(key, _keys(config))}")
+        if key in SWAPPABLE and isinstance(option := override.value(), str):
+            _swap(config, key, option)
+            continue
         if isinstance(OmegaConf.select(config, key, throw_on_missing=False), DictConfig) and not isinstance(override.value(), dict):
             raise ConfigError(f"'{key}' is a group, which was chosen when the run was trained; override its keys, e.g. {key}.KEY=...")
         try:
@@ -125,6 +133,16 @@ def apply_overrides(config: DictConfig, overrides: Sequence[str]) -> None:
                 OmegaConf.update(config, key, override.value(), merge=True)
         except OmegaConfBaseException as error:
             raise ConfigError(f"{key}: {first_line(error)}") from error
+
+
+def _swap(config: DictConfig, group: str, option: str) -> None:
+    folder = conf_folder() / group
+    if not (folder / f"{option}.yaml").is_file():
+        options = sorted(file.stem for file in folder.glob("*.yaml"))
+        raise ConfigError(f"{group}={option}: there is no such option.{nearest(option, options)} Options: {', '.join(options)}")
+    config[group] = OmegaConf.load(folder / f"{option}.yaml")
+    if group in config.head:  # an exported configuration has no references
+        config.head[group] = config[group]
 
 
 _ABSENT = object()

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from afinar.tagging.schemes import Scheme
+
 if TYPE_CHECKING:
     from torch import Tensor, device
 
@@ -58,27 +60,36 @@ class TaskSpec:
     Attributes:
         kind: name of the task type, e.g. ``"sequence_classification"`` or ``"masked_lm"``.
         labels: the head's labels; None where the vocabulary itself is the label space (masked LM).
-        class_counts: training examples that carry each label, in the order of `labels`; empty without labels.
+        class_counts: training examples (words, where words are labelled) that carry each label, in the order of `labels`; empty
+            without labels.
+        scheme: how the labels of words spell entities; None where they do not.
+        alignment: which word pieces carry the label of their word in training; None where words are not labelled.
     """
 
     kind: str
     labels: LabelSpace | None = None
     class_counts: tuple[int, ...] = ()
+    scheme: Scheme | None = None
+    alignment: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return {
             "kind": self.kind,
             "labels": self.labels.to_dict() if self.labels else None,
             "class_counts": list(self.class_counts),
+            "scheme": str(self.scheme) if self.scheme else None,
+            "alignment": self.alignment,
         }
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> TaskSpec:
-        labels = stored["labels"]
+        labels, scheme = stored["labels"], stored.get("scheme")
         return cls(
             kind=str(stored["kind"]),
             labels=LabelSpace.from_dict(labels) if labels else None,
             class_counts=tuple(int(count) for count in stored["class_counts"]),
+            scheme=Scheme(scheme) if scheme else None,
+            alignment=stored.get("alignment"),
         )
 
 
@@ -150,13 +161,13 @@ class Prediction:
     """One head's answer for one example, as plain data.
 
     Attributes:
-        label: the label's name (single-label), or the list of names above the threshold (multi-label).
-        probabilities: probability by label name.
+        label: the label's name (single-label), the list of names above the threshold (multi-label), or the label of each word.
+        probabilities: probability by label name; for words, that of each word's label, or None where it has no score.
         extra: what else a head wants to record.
     """
 
     label: str | list[str]
-    probabilities: dict[str, float]
+    probabilities: dict[str, float] | list[float | None]
     extra: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:

@@ -143,7 +143,7 @@ def test_limits_are_nested_and_tokenize_no_more_than_they_need(make: Callable[..
         kept[limit] = set(texts_of(data, "train"))
         assert data.sizes() == {"train": limit, "validation": 20}
         assert sum(data.spec.class_counts) == limit
-        assert len(data._train_pieces[0]) == limit
+        assert len(data._train_tables[0]) == limit
     assert kept[10] < kept[30]
 
 

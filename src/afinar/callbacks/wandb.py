@@ -95,15 +95,25 @@ class WandbTracker(WandbLogger):
 
         if not rows:
             return
-        columns = [name for name in rows[0] if name != "text" or self.shows_text]
+        columns = [name for name in rows[0] if name not in _TEXTS or self.shows_text]
         data = [[_cell(row.get(name)) for name in columns] for row in rows]
         self.experiment.log({f"{split}/predictions": wandb.Table(columns=columns, data=data)})
+
+    def log_errors(self, split: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Log a report's single errors as a table."""
+        import wandb
+
+        self.experiment.log({f"{split}/errors": wandb.Table(columns=list(columns), data=[[_cell(value) for value in row] for row in rows])})
 
     def close(self, exit_code: int) -> None:
         """Finish the run, so that the next job of a sweep starts one of its own."""
         if self._experiment is not None:
             self.experiment.finish(exit_code=exit_code)
             self._experiment = None
+
+
+_TEXTS = ("text", "tokens")
+"""Columns that hold raw text."""
 
 
 def _cell(value: Any) -> str | int | float | None:

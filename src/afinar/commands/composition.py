@@ -14,6 +14,7 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from afinar.commands.implied import implied
 from afinar.commands.naming import register_resolvers
 from afinar.commands.options import is_override
 from afinar.conf import conf_folder
@@ -29,7 +30,7 @@ def run_app(job: Callable[[DictConfig], object], arguments: Sequence[str]) -> No
     register_resolvers()
     app = hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="train")(job)
     before = sys.argv
-    sys.argv = ["afinar train", *flags_first(arguments)]
+    sys.argv = ["afinar train", *flags_first([*arguments, *implied(arguments)])]
     try:
         with readable_errors(), _raised_as_they_are():
             app()

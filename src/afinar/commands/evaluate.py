@@ -14,12 +14,14 @@ usage: afinar evaluate run=RUN [split=test] [predictions=FILE] [checkpoint=best]
 
   run=RUN             a run folder
   split=test          test or validation
-  predictions=FILE    also write every prediction there, one JSON object a line
+  predictions=FILE    also write every prediction there, one JSON object a line (.conll: a word a line)
   checkpoint=best     best, last or a file
   allow_targets=[P]   packages besides afinar whose classes the stored configuration may name
 
     afinar evaluate run=outputs/csv/RUN split=validation
     afinar evaluate run=outputs/csv/RUN data.test=other.csv predictions=other.jsonl
+
+The decoding of words can be swapped, since nothing was trained for it: decoding=constrained.
 
 Without overrides the scores and predictions of the best checkpoint go to the run folder, too. With overrides (other data, another
 precision) they are printed, and the run's own results stay as they are."""
@@ -39,9 +41,11 @@ def main(words: Sequence[str]) -> int:
         raise ConfigError(f"split={split}: choose one of {', '.join(SPLITS)}")
 
     from afinar.callbacks.predictions import PredictionWriter
+    from afinar.commands.job import report_errors
+    from afinar.commands.records import write_records
     from afinar.console import say, table
     from afinar.experiment import build_evaluator
-    from afinar.run_folder import open_run, write_jsonl
+    from afinar.run_folder import open_run
     from afinar.stored import load_run
 
     run = open_run(options["run"])
@@ -60,9 +64,10 @@ def main(words: Sequence[str]) -> int:
     metrics = {name.removeprefix(f"{split}/"): float(value) for name, value in found.items()}
     if own_results:
         run.update_metrics(**{split: metrics})
+        report_errors(run, stored.datamodule.specs, split, writer.rows[split])
         say(f"wrote {run.path / 'metrics.json'} and {run.predictions(split)}")
     if options["predictions"]:
-        write_jsonl(Path(options["predictions"]), writer.rows[split])
+        write_records(Path(options["predictions"]), writer.rows[split])
         say(f"wrote {options['predictions']}")
     table(None, ("metric", split), [(name, f"{value:.4f}") for name, value in metrics.items()])
     return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,13 +11,15 @@ import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
+from afinar.analysis.reports import ErrorReport, error_report
 from afinar.callbacks.wandb import WandbTracker
 from afinar.checkpoints import read_checkpoint
 from afinar.console import err, say, table
 from afinar.errors import ConfigError, nearest
 from afinar.experiment import Experiment, build
 from afinar.pretrained import resolve_model
-from afinar.run_folder import RunFolder
+from afinar.run_folder import RunFolder, write_text
+from afinar.types import TaskSpec
 
 
 def train(config: DictConfig, run: RunFolder) -> None:
@@ -115,10 +117,10 @@ def _score(experiment: Experiment, config: DictConfig, run: RunFolder) -> None:
     best = run.best if run.best.is_file() and not config.trainer.fast_dev_run else None
     with _unlogged(trainer):
         results = {"validation": trainer.validate(module, datamodule=datamodule, ckpt_path=best, verbose=False, weights_only=True)}
-    _track(experiment, "validation")
+    _track(experiment, "validation", run)
     if datamodule.has_split("test"):
         results["test"] = trainer.test(module, datamodule=datamodule, ckpt_path=best, verbose=False, weights_only=True)
-        _track(experiment, "test")
+        _track(experiment, "test", run)
     for note in datamodule.notes():
         if note not in experiment.notes:
             say(f"  {note}")
@@ -145,16 +147,31 @@ def _without_prefix(metrics: Mapping[str, float], split: str) -> dict[str, float
     return {name.removeprefix(f"{split}/"): float(value) for name, value in metrics.items() if name.startswith(f"{split}/")}
 
 
-def _track(experiment: Experiment, split: str) -> None:
-    """Send the confusion matrices and predictions of a split to W&B."""
+def _track(experiment: Experiment, split: str, run: RunFolder) -> None:
+    """Write the report of errors, and send it, the confusion matrices and the predictions of a split to W&B."""
+    records = experiment.predictions.rows.get(split, [])
+    report = report_errors(run, experiment.datamodule.specs, split, records)
     for logger in experiment.trainer.loggers:
         if not isinstance(logger, WandbTracker):
             continue
-        logger.log_predictions(split, experiment.predictions.rows.get(split, []))
+        logger.log_predictions(split, records)
+        if report is not None:
+            logger.log_errors(split, *report.table(texts=logger.shows_text))
         for head in experiment.module.objectives:
             confusion = experiment.module.objective(head).confusion()
             if confusion is not None:
                 logger.log_confusion(split, *confusion)
+
+
+def report_errors(run: RunFolder, specs: Mapping[str, TaskSpec], split: str, records: Sequence[Mapping[str, Any]]) -> ErrorReport | None:
+    """Write the report of errors on a split's predictions to the run folder and return it; None where the task has none."""
+    if len(specs) != 1:
+        return None
+    (spec,) = specs.values()
+    report = error_report(spec, records)
+    if report is not None:
+        write_text(run.errors(split), report.to_markdown(f"Errors on {split}: {run.path.name}"))
+    return report
 
 
 def _show(sections: dict[str, dict[str, float]], experiment: Experiment, run: RunFolder) -> None:

@@ -18,6 +18,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
+from afinar.commands.implied import header
 from afinar.metrics.direction import direction
 from afinar.run_folder import RunFolder
 
@@ -70,8 +71,9 @@ def data_option(config: DictConfig) -> str:
 
 def _varied(config: DictConfig) -> Iterator[Override]:
     fixed = set(config.hydra.job.config.override_dirname.exclude_keys)
+    follows = header(data_option(config))  # what the choice of the data brings along tells nothing beside it
     for key, override in _last_given(config.hydra.overrides.task).items():
-        if key not in fixed and key.split(".")[0] not in NOT_IDENTITY:
+        if key not in fixed and key.split(".")[0] not in NOT_IDENTITY and follows.get(key) != str(override.value()):
             yield override
 
 

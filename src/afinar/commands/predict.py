@@ -8,13 +8,15 @@ from pathlib import Path
 from afinar.commands.options import split_options, wants_help
 from afinar.errors import ConfigError
 
-HELP = """Label new texts with a run, or with an exported folder.
+HELP = """Label new texts, or their words, with a run or an exported folder.
 
-usage: afinar predict run=RUN input=FILE predictions=FILE.jsonl [checkpoint=best] [key=value] ...
+usage: afinar predict run=RUN input=FILE predictions=FILE [checkpoint=best] [key=value] ...
 
   run=RUN             a run folder or an exported folder
-  input=FILE          .csv, .tsv, .jsonl, .parquet (with the run's text column) or .txt (a text a line)
-  predictions=FILE    one JSON object a text, in the order of the input: row, text, prediction, probabilities
+  input=FILE          .csv, .tsv, .jsonl, .parquet (with the run's text column) or .txt (a text a line);
+                      for words also .conll and .conllu; plain text is cut into words
+  predictions=FILE    .jsonl: one JSON object a text, in the order of the input: row, text, prediction, probabilities, and the
+                      entities with their place in the text; .conll: a word a line, with its tag and the tag's probability
   checkpoint=best     best, last or a file
   allow_targets=[P]   packages besides afinar whose classes the stored configuration may name
 
@@ -35,9 +37,9 @@ def main(words: Sequence[str]) -> int:
     from rich.progress import track
 
     from afinar.callbacks.progress import on_terminal
+    from afinar.commands.records import write_records
     from afinar.console import say
     from afinar.predictor import load
-    from afinar.run_folder import write_jsonl
 
     predictor = load(options["run"], options["checkpoint"], options["allow_targets"], overrides=overrides)
     data = predictor.datamodule
@@ -48,6 +50,6 @@ def main(words: Sequence[str]) -> int:
     total = data.sizes()["predict"]
     stream = predictor.decode(data.predict_dataloader())
     found = dict(track(stream, description="Predicting", total=total, transient=True, disable=not on_terminal()))
-    write_jsonl(target, ({"row": row, **data.example("predict", row), **found[row]} for row in range(total)))
+    write_records(target, ({"row": row, **data.example("predict", row), **found[row]} for row in range(total)))
     say(f"wrote {total} predictions to {target}")
     return 0

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from afinar.data.examples import RawBatch
 from afinar.types import Batch
@@ -49,41 +51,40 @@ class Frame:
         return cls(ids[:start], ids[end:], types[:start], types[end:], int(types[start]))
 
 
-class TextCollator:
-    """Frame each text with its special tokens and pad to the longest of the batch, on the right.
+class Framing:
+    """Frame each run of pieces with its special tokens and pad to the longest, on the right.
 
-    The result equals what the tokenizer itself returns for the texts with ``padding=True``, for whole texts.
+    The result equals what the tokenizer itself returns for whole texts with ``padding=True``.
 
     Args:
         tokenizer: decides special tokens, padding id and which inputs there are (`model_input_names`).
-        head: the head that the fields of a batch feed.
         pad_to_multiple_of: round the padded length up, e.g. to 8 for the tensor cores of a GPU.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, head: str = "label", pad_to_multiple_of: int | None = None) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, pad_to_multiple_of: int | None = None) -> None:
         self.frame = Frame.of(tokenizer)
-        self.head = head
         self.pad_to_multiple_of = pad_to_multiple_of or 1
         self.pad_id = int(tokenizer.pad_token_id)
         self.pad_type = int(tokenizer.pad_token_type_id)
         self.has_types = "token_type_ids" in tokenizer.model_input_names
 
-    def __call__(self, raw: RawBatch) -> Batch:
+    def __call__(self, runs: Sequence[NDArray[np.int32]]) -> tuple[dict[str, Tensor], int]:
+        """Return the backbone's inputs, each int64 [R, T], and the number of positions that are no padding."""
         frame = self.frame
         before, after = len(frame.prefix), len(frame.suffix)
-        counts = np.fromiter(map(len, raw.pieces), dtype=np.int64, count=len(raw.pieces))
+        counts = np.fromiter(map(len, runs), dtype=np.int64, count=len(runs))
         lengths = counts + frame.size
         width = -(-int(lengths.max()) // self.pad_to_multiple_of) * self.pad_to_multiple_of
         positions = np.arange(width)
 
         mask = positions < lengths[:, None]
         is_text = (positions >= before) & (positions < before + counts[:, None])
-        # Rows and columns [B, 1] and [B, after] of the special tokens after each text.
+        # Rows and columns [R, 1] and [R, after] of the special tokens after each run.
         tail = (np.arange(len(counts))[:, None], (before + counts)[:, None] + np.arange(after))
 
         ids = np.full(mask.shape, self.pad_id, dtype=np.int64)
         ids[:, :before] = frame.prefix
-        ids[is_text] = np.concatenate(raw.pieces)  # both run through the batch row by row
+        ids[is_text] = np.concatenate(runs)  # both run through the batch row by row
         ids[tail] = frame.suffix
         inputs = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask.astype(np.int64))}
         if self.has_types:
@@ -92,9 +93,26 @@ class TextCollator:
             types[is_text] = frame.text_type
             types[tail] = frame.suffix_types
             inputs["token_type_ids"] = torch.from_numpy(types)
+        return inputs, int(lengths.sum())
+
+
+class TextCollator:
+    """Make a batch of texts, one row each.
+
+    Args:
+        tokenizer, pad_to_multiple_of: see `Framing`.
+        head: the head that the fields of a batch feed.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, head: str = "label", pad_to_multiple_of: int | None = None) -> None:
+        self.framing = Framing(tokenizer, pad_to_multiple_of)
+        self.head = head
+
+    def __call__(self, raw: RawBatch) -> Batch:
+        inputs, tokens = self.framing(raw.pieces)
         return Batch(
             inputs=inputs,
             heads={self.head: {name: torch.from_numpy(values) for name, values in raw.fields.items()}},
             rows=torch.from_numpy(raw.rows),
-            tokens=int(lengths.sum()),
+            tokens=tokens,
         )

@@ -122,11 +122,11 @@ class TextDataModule(pl.LightningDataModule, ABC):
         """Return what is recorded of one example of a loaded split: its `text`, and its gold `label` where it has one."""
 
     @abstractmethod
-    def use_texts(self, texts: Sequence[str]) -> None:
+    def use_texts(self, texts: Sequence[Any]) -> None:
         """Predict for these texts."""
 
-    def present(self, record: dict[str, Any]) -> dict[str, Any]:
-        """Return a prediction's record as people read it; a subclass adds what its tokenizer alone knows."""
+    def present(self, record: dict[str, Any], row: int) -> dict[str, Any]:
+        """Return the record of a prediction for a row as people read it; a subclass adds what it alone knows of text and tokenizer."""
         return record
 
     @property
@@ -191,7 +191,7 @@ class TextDataModule(pl.LightningDataModule, ABC):
         """Predict for the rows of a file: read by this module's reader where it reads such files, else by the file's ending."""
         self.use_table(reader_for(source, self.reader).read(source, "predict"))
 
-    def texts_dataloader(self, texts: Sequence[str]) -> DataLoader[Batch]:
+    def texts_dataloader(self, texts: Sequence[Any]) -> DataLoader[Batch]:
         """Return the batches of texts to predict for; `Batch.rows` tells the place of each text.
 
         Raises:

@@ -123,7 +123,7 @@ class MaskedLMData(TextDataModule):
         """Predict for these texts, at the places where they hold the mask token."""
         self.use_table(Table("texts", {"text": list(texts)}, lambda row: f"texts[{row}]"))
 
-    def present(self, record: dict[str, Any]) -> dict[str, Any]:
+    def present(self, record: dict[str, Any], row: int) -> dict[str, Any]:
         """Return a prediction with the words that its token numbers stand for."""
         tokens = self.tokenizer.convert_ids_to_tokens(record["token_ids"])
         return {"prediction": tokens, "probabilities": dict(zip(tokens, record["token_probabilities"], strict=True))}

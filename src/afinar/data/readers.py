@@ -10,7 +10,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
+from afinar.data.conll import ConllReader, ConlluReader
 from afinar.data.files import read_bytes, read_text
 from afinar.data.table import Table
 from afinar.errors import ConfigError, DataError, first_line, nearest
@@ -281,13 +282,22 @@ class HubReader:
         revision: a branch, tag or commit.
         options: passed to `datasets.load_dataset`, e.g. ``{"keep_default_na": False}`` for a data set of CSV files in which
             ``None`` or ``NA`` is text.
+        class_names: by column, the names behind its whole numbers, where the data set itself does not declare them.
     """
 
-    def __init__(self, name: str, subset: str | None = None, revision: str | None = None, options: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        subset: str | None = None,
+        revision: str | None = None,
+        options: dict[str, Any] | None = None,
+        class_names: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
         self.name = name
         self.subset = subset
         self.revision = revision
         self.options = dict(options or {})
+        self.class_names = {column: tuple(names) for column, names in (class_names or {}).items()}
         if "trust_remote_code" in self.options:
             raise ConfigError(
                 "data.reader.options: trust_remote_code is never used; choose a data set without code, or data=csv data.train=FILE"
@@ -316,10 +326,14 @@ class HubReader:
             ) from None
         except (ValueError, RuntimeError, OSError, datasets.exceptions.DatasetsError) as error:
             raise DataError(f"data set {place}, split '{source}' (data.{split}): {first_line(error)}") from None
-        return _table_of(dataset, f"{self.name} ({source})")
+        return _table_of(dataset, f"{self.name} ({source})", self.class_names)
 
 
-FILE_READERS = (CsvReader, JsonlReader, ParquetReader, LineReader)
+FILE_READERS: dict[str, Callable[[], Reader]] = {
+    **{ending: kind for kind in (CsvReader, JsonlReader, ParquetReader, LineReader, ConllReader, ConlluReader) for ending in kind.suffixes},
+    ".tsv": lambda: CsvReader(delimiter="\t"),
+}
+"""What reads a file by its ending, where the reader that the user declared does not know it."""
 
 
 def reader_for(source: str, preferred: Reader) -> Reader:
@@ -333,13 +347,12 @@ def reader_for(source: str, preferred: Reader) -> Reader:
         return CsvReader(delimiter="\t", encoding=preferred.encoding)
     if suffix in getattr(preferred, "suffixes", ()):
         return preferred
-    for reader in FILE_READERS:
-        if suffix in reader.suffixes:
-            return CsvReader(delimiter="\t") if suffix == ".tsv" else reader()
+    if suffix in FILE_READERS:
+        return FILE_READERS[suffix]()
     if hasattr(preferred, "suffixes"):
         return preferred
-    endings = ", ".join(ending for reader in FILE_READERS for ending in reader.suffixes)
-    raise DataError(f"{source}: the ending '{suffix}' tells no format; use one of {endings}.{nearest(suffix, endings.split(', '))}")
+    endings = ", ".join(FILE_READERS)
+    raise DataError(f"{source}: the ending '{suffix}' tells no format; use one of {endings}.{nearest(suffix, FILE_READERS)}")
 
 
 def _columns(rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
@@ -352,7 +365,7 @@ def _at_lines(path: Path, lines: Sequence[int]) -> Any:
     return lambda row: f"{path}:{numbers[row]}"
 
 
-def _table_of(dataset: Any, source: str) -> Table:
+def _table_of(dataset: Any, source: str, class_names: Mapping[str, tuple[str, ...]] | None = None) -> Table:
     """Wrap a `datasets.Dataset`; its columns stay in Arrow until they are asked for."""
     from datasets import ClassLabel
 
@@ -363,4 +376,5 @@ def _table_of(dataset: Any, source: str) -> Table:
         inner = getattr(feature, "feature", feature)  # the items of a list column
         if isinstance(inner, ClassLabel):
             classes[name] = tuple(inner.names)
-    return Table(source, {name: dataset[name] for name in dataset.column_names}, lambda row: f"{source}, row {row + 1}", classes)
+    columns = {name: dataset[name] for name in dataset.column_names}
+    return Table(source, columns, lambda row: f"{source}, row {row + 1}", {**classes, **(class_names or {})})

@@ -18,15 +18,21 @@ class Table:
         columns: by name, one value a row; values keep the type that the source gave them.
         where: names the place of a row, e.g. ``"train.csv:17"`` (the first line of that row).
         class_names: the label names behind integer columns, where the source declares them (`datasets.ClassLabel`).
+        where_in: names the place of one item of a row whose cells are lists, where the source has one for each (a line a word).
     """
 
     source: str
     columns: Mapping[str, Sequence[Any]]
     where: Callable[[int], str]
     class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    where_in: Callable[[int, int], str] | None = None
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()), ()))
+
+    def where_item(self, row: int, item: int) -> str:
+        """Name the place of one item of a row, e.g. ``"train.conll:17"``, or ``"train.jsonl:4, word 3"``."""
+        return self.where_in(row, item) if self.where_in else f"{self.where(row)}, word {item + 1}"
 
     def column(self, name: str, key: str) -> Sequence[Any]:
         """Return a column by name; `key` is the option that named it, for the message.
@@ -57,12 +63,13 @@ class Table:
                 )
             if not text.strip():
                 raise DataError(f"{self.where(row)}: '{name}' is empty; give every row a text or remove the row")
-            if not _is_unicode(text):
+            if not is_unicode(text):
                 raise DataError(f"{self.where(row)}: '{name}' holds half a surrogate pair, which is no character; repair its \\u escapes")
         return texts
 
 
-def _is_unicode(text: str) -> bool:
+def is_unicode(text: str) -> bool:
+    """Say whether a text is whole characters: JSON's escapes can spell half a surrogate pair."""
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:

@@ -102,3 +102,54 @@ def tokenize(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, cache_dir
         folder=cache_root(cache_dir) / "tokenized",
         description="Tokenizing",
     )
+
+
+def tokenize_words(sentences: Sequence[Sequence[str]], tokenizer: PreTrainedTokenizerBase, cache_dir: str | None = None) -> Dataset:
+    """Return the pieces of each sentence, and where each of its words starts, through the same cache.
+
+    The words are joined by spaces and tokenized as running text, so that every family of tokenizers treats them as it was trained to
+    (byte-level ones mark a word by the space before it). A word may hold spaces itself.
+
+    Returns:
+        Two columns of int32 lists: `input_ids` [P], and `starts` [W], each word's first piece, or -1 where the tokenizer dropped the word
+        (control characters, private use) or merged it whole into the word before.
+
+    Raises:
+        ConfigError: the cache folder cannot be written.
+    """
+    import datasets
+    import numpy as np
+    from datasets import Dataset, Features, List, Value
+
+    def pieces(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        encoded = tokenizer(
+            [" ".join(words) for words in batch["words"]],
+            add_special_tokens=False,
+            truncation=False,
+            return_attention_mask=False,
+            return_token_type_ids=False,
+            return_offsets_mapping=True,
+            verbose=False,
+        )
+        starts = []
+        for words, offsets in zip(batch["words"], encoded["offset_mapping"], strict=True):
+            found = np.full(len(words), -1, dtype=np.int32)
+            if offsets:
+                # A space belongs to the word after it: some families give it a piece of its own, or a share in that word's first.
+                ends = np.cumsum([len(word) + 1 for word in words]) - 1
+                owners = np.searchsorted(ends, np.array(offsets)[:, 0], side="right").clip(max=len(words) - 1)
+                present, first = np.unique(owners, return_index=True)
+                found[present] = first
+            starts.append(found)
+        return {"input_ids": encoded["input_ids"], "starts": starts}
+
+    spelled = (part for words in sentences for part in (str(len(words)), *words))
+    key = fingerprint("words", VERSION, datasets.__version__.split(".")[0], tokenizer_fingerprint(tokenizer), spelled)
+    return cached_map(
+        Dataset.from_dict({"words": [list(words) for words in sentences]}, features=Features({"words": List(Value("large_string"))})),
+        pieces,
+        key=key,
+        features=Features({"input_ids": List(Value("int32")), "starts": List(Value("int32"))}),
+        folder=cache_root(cache_dir) / "tokenized",
+        description="Tokenizing",
+    )

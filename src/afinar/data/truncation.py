@@ -53,3 +53,14 @@ def check_strategy(strategy: str, head_share: float) -> None:
 def count_truncated(lengths: NDArray[np.int64], limit: int) -> int:
     """Return how many of the texts have more than `limit` pieces."""
     return int(np.count_nonzero(lengths > limit))
+
+
+def room(max_length: int, special: int) -> int:
+    """Return how many pieces fit beside the special tokens.
+
+    Raises:
+        ConfigError: none does.
+    """
+    if max_length <= special:
+        raise ConfigError(f"data.max_length={max_length} leaves no room beside {special} special tokens: give at least {special + 1}")
+    return max_length - special

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from torchmetrics import Metric
 
@@ -10,11 +10,15 @@ from afinar.errors import ConfigError
 from afinar.metrics.classification import ClassificationMetrics
 from afinar.metrics.masked_lm import MaskedLMMetrics
 from afinar.metrics.multi_label import MultiLabelMetrics
-from afinar.types import TaskSpec
+from afinar.metrics.token_classification import TokenMetrics
+from afinar.types import LabelSpace, TaskSpec
+
+Extra = Mapping[str, Metric] | None
+LabelMetrics = ClassificationMetrics | MultiLabelMetrics | TokenMetrics
 
 
-def metrics_for(spec: TaskSpec, extra: Mapping[str, Metric] | None = None) -> ClassificationMetrics | MultiLabelMetrics | MaskedLMMetrics:
-    """Return metrics for the shape of `spec`'s labels: one of K, a set of K, or the vocabulary itself.
+def metrics_for(spec: TaskSpec, extra: Extra = None) -> LabelMetrics | MaskedLMMetrics:
+    """Return metrics for what `spec` says is labelled: words, examples with one label of K or a set of them, or the vocabulary itself.
 
     Raises:
         ConfigError: `extra` is given where the vocabulary is the label space: its scores stream and are not kept.
@@ -23,5 +27,17 @@ def metrics_for(spec: TaskSpec, extra: Mapping[str, Metric] | None = None) -> Cl
         if extra:
             raise ConfigError(f"extra metrics ({', '.join(extra)}) need a task with labels; {spec.kind} has none: remove them")
         return MaskedLMMetrics()
-    build = MultiLabelMetrics if spec.labels.multi_label else ClassificationMetrics
-    return build(spec.labels, extra)
+    return _BY_KIND.get(spec.kind, _of_examples)(spec, spec.labels, extra)
+
+
+def _of_examples(_spec: TaskSpec, labels: LabelSpace, extra: Extra) -> LabelMetrics:
+    build = MultiLabelMetrics if labels.multi_label else ClassificationMetrics
+    return build(labels, extra)
+
+
+def _of_words(spec: TaskSpec, labels: LabelSpace, extra: Extra) -> LabelMetrics:
+    return TokenMetrics(labels, spec.scheme, extra)
+
+
+_BY_KIND: dict[str, Callable[[TaskSpec, LabelSpace, Extra], LabelMetrics]] = {"token_classification": _of_words}
+"""Whatever else has labels has them by example."""

@@ -2,25 +2,26 @@
 
 A loss is built from the task's specification, ``loss(spec)``, and called with float scores [B, K] and targets:
 single-label int64 [B]; multi-label float [B, K] of zeros and ones, or [B, K+1]. A target IGNORE_INDEX, or a label that
-training never saw (single-label the index K, multi-label the last column), is skipped. A batch without any known target
+training never saw (single-label K and above, multi-label the last column), is skipped. A batch without any known target
 gives 0, with a graph.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from afinar.errors import ConfigError
+from afinar.errors import ConfigError, nearest
 from afinar.types import IGNORE_INDEX, LabelSpace, TaskSpec
 
 _TINY = 1e-12
 """Below it, 1 - p is held constant: the slope of x^gamma at 0 is infinite where gamma < 1."""
 
-ClassWeights = Literal["balanced"] | list[float] | None
+ClassWeights = Literal["balanced"] | list[float] | dict[str, float] | None
 
 
 class CrossEntropy(nn.Module):
@@ -29,8 +30,9 @@ class CrossEntropy(nn.Module):
     Args:
         spec: the task, with labels.
         class_weights: a weight per class, in the order of the labels (multi-label: on the positive part alone, PyTorch's
-            `pos_weight`); ``"balanced"`` for n / (K * count), as in scikit-learn, n being the sum of all counts; a class
-            without training examples gets 0. The average is weighted, as in PyTorch.
+            `pos_weight`), or by name, 1 for those left out (``{"O": 0.2}`` where entities are rare); ``"balanced"`` for
+            n / (K * count), as in scikit-learn, n being the sum of all counts; a class without training examples gets 0. The
+            average is weighted, as in PyTorch.
         label_smoothing: in [0, 1): the share of the target that is spread evenly over the classes (sigmoid: between 0 and 1).
 
     Raises:
@@ -43,6 +45,8 @@ class CrossEntropy(nn.Module):
             raise ConfigError(f"loss.label_smoothing={label_smoothing}: give a number from 0 to below 1.")
         labels = _labels(spec)
         weights = _weights(spec, class_weights)
+        self.plain = class_weights is None and not label_smoothing
+        """Whether it is cross-entropy without weights and smoothing."""
         self.criterion: nn.Module = (
             _Sigmoid(weights, label_smoothing=label_smoothing)
             if labels.multi_label
@@ -93,7 +97,7 @@ class _Softmax(nn.Module):
         self.unseen, self.label_smoothing, self.gamma = unseen, label_smoothing, gamma
 
     def forward(self, scores: Tensor, targets: Tensor) -> Tensor:
-        targets = targets.masked_fill(targets == self.unseen, IGNORE_INDEX)
+        targets = targets.masked_fill(targets >= self.unseen, IGNORE_INDEX)
         losses = functional.cross_entropy(
             scores.float(),
             targets,
@@ -141,9 +145,17 @@ def _labels(spec: TaskSpec) -> LabelSpace:
 
 
 def _weights(spec: TaskSpec, class_weights: ClassWeights) -> Tensor:
-    size = len(_labels(spec))
+    names = _labels(spec).names
+    size = len(names)
     if class_weights is None:
         return torch.ones(size)
+    if isinstance(class_weights, Mapping):
+        for name in class_weights:
+            if name not in names:
+                raise ConfigError(
+                    f"loss.class_weights names '{name}', which is no label.{nearest(name, names)} There are: {', '.join(names)}"
+                )
+        class_weights = [class_weights.get(name, 1.0) for name in names]
     if isinstance(class_weights, str):
         if class_weights != "balanced":
             raise ConfigError(f"loss.class_weights={class_weights!r} is unknown: use 'balanced', a list of numbers, or null.")

@@ -53,7 +53,7 @@ class Objective(nn.Module):
 
     def records(self, scores: Tensor, fields: Fields) -> list[dict[str, Any]]:
         """Return what is written of each example's prediction, as plain data, in the order of the batch."""
-        return [self.head.decode(one).to_dict() for one in self.head.split(scores.detach().float(), fields)]
+        return [prediction.to_dict() for prediction in self.head.predictions(scores.detach().float(), fields)]
 
     def confusion(self) -> tuple[list[list[int]], list[str], list[str]] | None:
         """Return (counts [gold][predicted], gold names, predicted names); None where labels do not exclude each other."""

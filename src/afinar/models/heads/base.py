@@ -30,17 +30,11 @@ class Head(Protocol):
     def loss(self, scores: Tensor, fields: Fields) -> Tensor:
         """Return the scalar loss of those scores against the fields' labels."""
 
-    def probabilities(self, scores: Tensor) -> Tensor:
-        """Turn scores into probabilities, in float32."""
-
     def judged(self, scores: Tensor, fields: Fields) -> tuple[Tensor, Tensor]:
         """Return what metrics compare: the head's output in the form that they take, and the targets."""
 
-    def split(self, scores: Tensor, fields: Fields) -> Sequence[Tensor]:
-        """Return the scores of each example of the batch, in its order."""
-
-    def decode(self, scores: Tensor) -> Prediction:
-        """Turn the scores of one example into its prediction."""
+    def predictions(self, scores: Tensor, fields: Fields) -> Sequence[Prediction]:
+        """Return the prediction for each example of the batch, in its order."""
 
     @property
     def tunable(self) -> bool:
@@ -72,6 +66,11 @@ class ClassificationHead(nn.Module, ABC):
         super().__init__()
         if spec.labels is None:
             raise ConfigError(f"this head classifies, but task {spec.kind!r} has no labels: choose a head made for that task.")
+        if spec.alignment is not None:
+            raise ConfigError(
+                f"this head labels whole texts, and task {spec.kind!r} labels words: "
+                "use head=native, token_linear, token_attention or token_crf"
+            )
         self.labels: LabelSpace = spec.labels
         self.criterion = loss(spec)
         self.decision = decision(spec.labels, threshold)
@@ -92,8 +91,8 @@ class ClassificationHead(nn.Module, ABC):
         """Return probabilities [B, K] and labels."""
         return self.probabilities(scores), fields["labels"]
 
-    def split(self, scores: Tensor, fields: Fields) -> Sequence[Tensor]:
-        return scores.unbind()
+    def predictions(self, scores: Tensor, fields: Fields) -> Sequence[Prediction]:
+        return [self.decode(one) for one in scores]
 
     def decode(self, scores: Tensor) -> Prediction:
         """Return the prediction for the scores [K] of one example."""

@@ -12,6 +12,7 @@ from afinar.errors import ConfigError, nearest
 from afinar.models.backbone import Backbone
 from afinar.models.heads.base import ClassificationHead, LossFactory, PoolingFactory
 from afinar.models.heads.decisions import DEFAULT_THRESHOLD, Threshold
+from afinar.models.heads.layers import dropout_layer, linear_layer
 from afinar.types import Encoded, Fields, TaskSpec
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU}
@@ -42,8 +43,8 @@ class LinearHead(ClassificationHead):
     ) -> None:
         super().__init__(spec, loss, threshold)
         self.pooling = pooling(hidden_size=backbone.hidden_size)
-        self.dropout = _dropout(dropout)
-        self.classifier = _linear(backbone, backbone.hidden_size, len(self.labels), bias)
+        self.dropout = dropout_layer(dropout)
+        self.classifier = linear_layer(backbone, backbone.hidden_size, len(self.labels), bias)
 
     def scores(self, encoded: Encoded, fields: Fields) -> Tensor:
         scores: Tensor = self.classifier(self.dropout(self.pooling(encoded)))
@@ -86,24 +87,9 @@ class MlpHead(ClassificationHead):
         self.pooling = pooling(hidden_size=backbone.hidden_size)
         layers: list[nn.Module] = []
         for width, following in pairwise(widths):
-            layers += [_dropout(dropout), _linear(backbone, width, following), _ACTIVATIONS[activation]()]
-        self.classifier = nn.Sequential(*layers, _dropout(dropout), _linear(backbone, widths[-1], len(self.labels)))
+            layers += [dropout_layer(dropout), linear_layer(backbone, width, following), _ACTIVATIONS[activation]()]
+        self.classifier = nn.Sequential(*layers, dropout_layer(dropout), linear_layer(backbone, widths[-1], len(self.labels)))
 
     def scores(self, encoded: Encoded, fields: Fields) -> Tensor:
         scores: Tensor = self.classifier(self.pooling(encoded))
         return scores
-
-
-def _dropout(probability: float) -> nn.Dropout:
-    if not 0 <= probability < 1:
-        raise ConfigError(f"head.dropout={probability} is no probability: give a number from 0 to below 1.")
-    return nn.Dropout(probability)
-
-
-def _linear(backbone: Backbone, width: int, outputs: int, bias: bool = True) -> nn.Linear:
-    """Return a linear layer drawn as transformers draws new ones: normal weights, zero bias."""
-    layer = nn.Linear(width, outputs, bias=bias)
-    nn.init.normal_(layer.weight, std=float(getattr(backbone.config, "initializer_range", 0.02)))
-    if bias:
-        nn.init.zeros_(layer.bias)
-    return layer

@@ -1,21 +1,26 @@
-"""The architecture's own classification head, with its pre-trained pooler."""
+"""The architecture's own heads: for whole texts, with its pre-trained pooler, and for words."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
-from torch import Tensor
-from transformers import AutoModelForSequenceClassification, PreTrainedModel
+from torch import Tensor, nn
+from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification, PreTrainedModel
 
 from afinar.errors import ConfigError
 from afinar.models.backbone import Backbone
+from afinar.models.decoding import Free
 from afinar.models.heads.assembly import assemble, last_linear, replace_base
-from afinar.models.heads.base import ClassificationHead, LossFactory, PoolingFactory
+from afinar.models.heads.base import ClassificationHead, Head, LossFactory, PoolingFactory
 from afinar.models.heads.decisions import DEFAULT_THRESHOLD, Threshold
+from afinar.models.heads.layers import check_dropout
+from afinar.models.heads.words import DecodingFactory, SoftmaxTokenHead
 from afinar.models.layouts import LAYOUTS
 from afinar.models.pooling import ClsPooling
 from afinar.models.replay import Replay
+from afinar.tagging.schemes import OUTSIDE, Scheme
+from afinar.tagging.table import TagTable
 from afinar.types import Encoded, Fields, LabelSpace, TaskSpec
 
 
@@ -52,16 +57,13 @@ class NativeHead(ClassificationHead):
             raise ConfigError(
                 f"head=native has the architecture's own pooling; {type(asked).__name__} contradicts it: use pooling=cls, or head=linear."
             )
-        names = dict(enumerate(self.labels.names))
-        model = backbone.sibling(
+        self.model = own_head(
+            backbone,
             AutoModelForSequenceClassification,
-            id2label=names,
-            label2id={name: index for index, name in names.items()},
+            self.labels,
             problem_type="multi_label_classification" if self.labels.multi_label else "single_label_classification",
             **_dropout(backbone, dropout),
         )
-        self.model = replace_base(model, Replay(model.base_model))
-        _reorder(self.model, backbone, self.labels)
 
     def scores(self, encoded: Encoded, fields: Fields) -> Tensor:
         scores: Tensor = self.model(inputs_embeds=encoded.hidden, attention_mask=encoded.mask.long()).logits
@@ -72,11 +74,58 @@ class NativeHead(ClassificationHead):
         return assemble(backbone, self.model)
 
 
+class NativeTokenHead(SoftmaxTokenHead):
+    """The head of the architecture's `AutoModelForTokenClassification`: for most a linear layer after dropout.
+
+    Args:
+        spec: the task, with labels of words.
+        backbone: the source of the head's weights, and its architecture.
+        loss: called with `spec`.
+        decoding: called with the table of tags.
+        dropout: before the classifier, in [0, 1); None keeps the config's.
+
+    Raises:
+        ConfigError: the architecture has no such head.
+    """
+
+    def __init__(
+        self, spec: TaskSpec, backbone: Backbone, loss: LossFactory, decoding: DecodingFactory, dropout: float | None = None
+    ) -> None:
+        super().__init__(spec, loss, decoding)
+        self.model = own_head(backbone, AutoModelForTokenClassification, self.labels)
+        if dropout is not None:
+            for layer in self.model.modules():
+                if isinstance(layer, nn.Dropout):
+                    layer.p = check_dropout(dropout)
+
+    def scores(self, encoded: Encoded, fields: Fields) -> Tensor:
+        scores: Tensor = self.model(inputs_embeds=encoded.hidden, attention_mask=encoded.mask.long()).logits
+        return scores
+
+    def to_transformers(self, backbone: Backbone) -> PreTrainedModel:
+        """Return the fine-tuned `AutoModelForTokenClassification`, which names the labels and gives the same logits."""
+        return assemble(backbone, self.model)
+
+
+def own_head(backbone: Backbone, auto_class: Any, labels: LabelSpace, **overrides: Any) -> PreTrainedModel:
+    """Return transformers' own model of a class with the base taken out, its labels named.
+
+    Where the source is a fine-tuned model with these labels in another order, the rows of its classifier are put in this one.
+
+    Raises:
+        ConfigError: the architecture has no such class.
+    """
+    names = dict(enumerate(labels.names))
+    model = backbone.sibling(auto_class, id2label=names, label2id={name: index for index, name in names.items()}, **overrides)
+    replace_base(model, Replay(model.base_model))
+    _reorder(model, backbone, labels)
+    return model
+
+
 def _dropout(backbone: Backbone, dropout: float | None) -> dict[str, float]:
     if dropout is None:
         return {}
-    if not 0 <= dropout < 1:
-        raise ConfigError(f"head.dropout={dropout} is no probability: give a number from 0 to below 1.")
+    check_dropout(dropout)
     layout = LAYOUTS.get(backbone.config.model_type)
     if layout is None:
         raise ConfigError(
@@ -95,3 +144,29 @@ def _reorder(model: PreTrainedModel, backbone: Backbone, labels: LabelSpace) -> 
     with torch.no_grad():
         classifier.weight.copy_(classifier.weight[order])
         classifier.bias.copy_(classifier.bias[order])
+
+
+_NO_TAGS = TagTable((OUTSIDE,), Scheme.IO)
+
+
+def native_head(
+    spec: TaskSpec,
+    backbone: Backbone,
+    loss: LossFactory,
+    pooling: PoolingFactory | None = None,
+    decoding: DecodingFactory = Free,
+    dropout: float | None = None,
+    threshold: Threshold = DEFAULT_THRESHOLD,
+) -> Head:
+    """Return the architecture's own head for what the task labels: `NativeHead` for texts, `NativeTokenHead` for words.
+
+    Raises:
+        ConfigError: as they do, and where `pooling`, `threshold` (texts) or `decoding` (words) is asked for the other kind of task.
+    """
+    if spec.alignment is None:
+        if type(decoding(_NO_TAGS)) is not Free:
+            raise ConfigError(f"decoding is for tasks that label words; task {spec.kind!r} labels texts: leave it at decoding=none")
+        return NativeHead(spec, backbone, pooling, loss, dropout, threshold)
+    if pooling is not None and not isinstance(pooling(hidden_size=backbone.hidden_size), ClsPooling):
+        raise ConfigError(f"pooling is for tasks that label texts; task {spec.kind!r} labels words: leave it at pooling=cls")
+    return NativeTokenHead(spec, backbone, loss, decoding, dropout)

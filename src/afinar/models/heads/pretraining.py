@@ -80,6 +80,9 @@ class MaskedLMHead(_NothingToTune):
         examples: Sequence[Tensor] = scores.split(masked)  # type: ignore[no-untyped-call]
         return examples
 
+    def predictions(self, scores: Tensor, fields: Fields) -> Sequence[Prediction]:
+        return [self.decode(one) for one in self.split(scores, fields)]
+
     def decode(self, scores: Tensor) -> Prediction:
         """Return the most probable token at each of one example's positions, from scores [M, vocabulary].
 
@@ -146,8 +149,8 @@ class NextSentenceHead(_NothingToTune):
         """Return probabilities [B, 2] and labels."""
         return self.probabilities(scores), fields["labels"]
 
-    def split(self, scores: Tensor, fields: Fields) -> Sequence[Tensor]:
-        return scores.unbind()
+    def predictions(self, scores: Tensor, fields: Fields) -> Sequence[Prediction]:
+        return [self.decode(one) for one in scores]
 
     def decode(self, scores: Tensor) -> Prediction:
         """Return the prediction for the scores [2] of one example."""

@@ -1,0 +1,51 @@
+"""What a `data` option brings along: the task that its files are for, said in the header of its configuration file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+from afinar.conf import conf_folder
+from afinar.errors import ConfigError
+
+_HEADER = re.compile(r"#\s*@(\w+)\s+(\S+)\s*")
+_FOLDER_FLAGS = ("--config-dir", "-cd")
+
+
+def implied(words: Sequence[str]) -> list[str]:
+    """Return the overrides that the chosen `data` options ask for and that are not among the words.
+
+    ``# @task token_classification`` at the head of ``data/conll.yaml`` stands for ``task=token_classification`` beside ``data=conll``. What
+    is said at the command line counts, and an experiment has settings of its own beside the task.
+
+    Raises:
+        ConfigError: a sweep over data sets of different tasks.
+    """
+    given = {word.partition("=")[0]: word.partition("=")[2] for word in words}
+    if "data" not in given:
+        return []
+    options = given["data"].split(",")
+    headers = {option: header(option, words) for option in options}
+    wanted = headers[options[0]]
+    if other := next((option for option in options if headers[option] != wanted), None):
+        raise ConfigError(f"data={given['data']}: {options[0]} and {other} are for different tasks: sweep over data sets of one task")
+    return [f"{key}={value}" for key, value in wanted.items() if key not in given and ("experiment" not in given or key == "task")]
+
+
+def header(option: str, words: Sequence[str] = ()) -> dict[str, str]:
+    """Return the keys in the header of a `data` option, Hydra's own (`package`) left out; nothing where there is no such file."""
+    for folder in (*_own_folders(words), conf_folder()):
+        file = folder / "data" / f"{option}.yaml"
+        if re.fullmatch(r"\w+", option) and file.is_file():
+            lines = (_HEADER.fullmatch(line) for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("#"))
+            return {found[1]: found[2] for found in lines if found and found[1] != "package"}
+    return {}
+
+
+def _own_folders(words: Sequence[str]) -> list[Path]:
+    """Return the folders of options that flags name."""
+    following = [after for flag, after in pairwise(words) if flag in _FOLDER_FLAGS]
+    joined = [word.partition("=")[2] for word in words if word.partition("=")[0] in _FOLDER_FLAGS]
+    return [Path(folder) for folder in (*following, *joined)]

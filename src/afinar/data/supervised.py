@@ -1,0 +1,184 @@
+"""What data modules of labelled examples share: sources with gold, a validation part cut from train, a specification derived from it."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Generic, TypeVar
+
+import numpy as np
+
+from afinar.data.datamodule import SplitData, TextDataModule
+from afinar.data.splits import Rows, SplitPlan
+from afinar.data.table import Table
+from afinar.errors import ConfigError, nearest
+from afinar.types import TaskSpec
+
+Input = TypeVar("Input")
+GoldItem = TypeVar("GoldItem")
+
+
+@dataclass(frozen=True)
+class Source(Generic[Input, GoldItem]):
+    """One file as read: its inputs, and their gold answers unless it is only to be predicted."""
+
+    table: Table
+    inputs: Sequence[Input]
+    gold: Sequence[GoldItem] | None
+
+
+@dataclass(frozen=True)
+class Split(Generic[Input, GoldItem]):
+    """The rows of a source that make a split, and where each lies in the tokenized tables of that source."""
+
+    source: Source[Input, GoldItem]
+    rows: Rows
+    positions: Rows
+
+
+class SupervisedData(TextDataModule, Generic[Input, GoldItem]):
+    """Examples with gold answers, for one head.
+
+    Args:
+        plan: how the rows of the training source are used.
+        head: the name under which a batch carries the gold answers.
+        spec: the task of a stored run; labels then come from it and training data are needed for training alone.
+        others: see `TextDataModule`.
+    """
+
+    kind: ClassVar[str]
+    """The kind of task in the specification."""
+
+    def __init__(self, *args: Any, plan: SplitPlan, head: str, spec: TaskSpec | None, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.plan = plan
+        self.head = head
+        self.splits: dict[str, Split[Input, GoldItem]] = {}
+        self._spec: TaskSpec | None = None
+        if spec is not None:
+            self.use_spec(spec)
+
+    # What a subclass gives.
+
+    @abstractmethod
+    def read_source(self, split: str) -> Source[Input, GoldItem]:
+        """Read the source of a split and check it."""
+
+    @abstractmethod
+    def derive_spec(self, source: Source[Input, GoldItem], rows: Rows) -> TaskSpec:
+        """Return the task as the training source, and the rows of it that train, decide it."""
+
+    @abstractmethod
+    def check_spec(self, spec: TaskSpec) -> None:
+        """Raise ConfigError where the task of a stored run contradicts the options."""
+
+    @abstractmethod
+    def tokenized(self, inputs: Sequence[Input]) -> Any:
+        """Return the tables of tokenized inputs, row by row."""
+
+    @abstractmethod
+    def prepare(self, split: str, part: Split[Input, GoldItem], tables: Any) -> SplitData:
+        """Return the examples of a split."""
+
+    def strata(self, gold: Sequence[GoldItem]) -> list[str] | None:
+        """Return the label of each row, for stratified cuts; None where there is no such thing."""
+        return None
+
+    # The task.
+
+    @property
+    def spec(self) -> TaskSpec:
+        """The task: read from the training source unless a stored run gave it."""
+        if self._spec is None:
+            source = self._train_source
+            rows, _ = self._train_rows
+            self._spec = self.derive_spec(source, rows)
+        return self._spec
+
+    def use_spec(self, spec: TaskSpec) -> None:
+        """Take labels and counts from a stored run.
+
+        Raises:
+            ConfigError: the run is of another task, or an option contradicts it.
+        """
+        if spec.kind != self.kind or spec.labels is None:
+            raise ConfigError(f"the run is of the task '{spec.kind}', and these data are for {self.kind}: use the task of the run")
+        self.check_spec(spec)
+        self._spec = spec
+
+    @property
+    def specs(self) -> dict[str, TaskSpec]:
+        return {self.head: self.spec}
+
+    def use_specs(self, specs: Mapping[str, TaskSpec]) -> None:
+        """Take the task of a stored run; see `use_spec`.
+
+        Raises:
+            ConfigError: also where the run has no head of this name.
+        """
+        if self.head not in specs:
+            raise ConfigError(f"data.head={self.head} is none of the run's heads: {', '.join(specs)}.{nearest(self.head, specs)}")
+        self.use_spec(specs[self.head])
+
+    # The splits.
+
+    def has_split(self, split: str) -> bool:
+        cut = split == "validation" and self.has_split("train") and self.plan.makes_validation
+        return cut or super().has_split(split)
+
+    def load(self, split: str) -> SplitData:
+        if split == "train" or (split == "validation" and self.sources["validation"] is None):
+            part, tables = self._from_train(split)
+        else:
+            source = self.read_source(split)
+            rows: Rows = np.arange(len(source.inputs))
+            part, tables = Split(source, rows, rows), self.tokenized(source.inputs)
+        self.splits[split] = part
+        return self.prepare(split, part, tables)
+
+    def gold(self, part: Split[Input, GoldItem]) -> list[GoldItem] | None:
+        """Return the gold answers of a split's rows; None when predicting."""
+        return None if part.source.gold is None else [part.source.gold[row] for row in part.rows]
+
+    @cached_property
+    def _train_source(self) -> Source[Input, GoldItem]:
+        return self.read_source("train")
+
+    @cached_property
+    def _train_rows(self) -> tuple[Rows, Rows]:
+        """Rows of the training source that train, and that validate."""
+        gold = self._train_source.gold
+        assert gold is not None
+        return self.plan.apply(len(gold), self.strata(gold), self.sources["validation"])
+
+    @cached_property
+    def _train_tables(self) -> tuple[Any, Rows]:
+        """Tables of the rows in use, and those rows: with a small `limit` a large source is not tokenized whole."""
+        rows = np.union1d(*self._train_rows)
+        inputs = self._train_source.inputs
+        return self.tokenized([inputs[row] for row in rows]), rows
+
+    def _from_train(self, split: str) -> tuple[Split[Input, GoldItem], Any]:
+        spec = self.spec  # first: a wrong label is reported before anything is cut or tokenized
+        train, validation = self._train_rows
+        tables, tokenized = self._train_tables
+        rows = train if split == "train" else validation
+        if split == "validation":
+            gold = self._train_source.gold
+            assert gold is not None
+            self.note(split, self.plan.note(stratified=self.strata(gold) is not None))
+        elif spec.labels and (absent := [name for name, count in zip(spec.labels.names, spec.class_counts, strict=True) if not count]):
+            self.note(split, self.note_absent(absent))
+        return Split(self._train_source, rows, np.searchsorted(tokenized, rows)), tables
+
+    def note_absent(self, labels: Sequence[str]) -> str:
+        """Say that labels do not occur in the rows that train."""
+        return f"no training example has the label {', '.join(map(repr, labels))}"
+
+    def note_positions(self, split: str, max_length: int, longest: int) -> None:
+        """Say that inputs are longer than the tokenizer declares for its model."""
+        declared = self.tokenizer.model_max_length
+        if max_length > declared and longest > declared:
+            self.note(split, f"data.max_length={max_length} is more than the tokenizer declares for its model ({declared})")
