@@ -23,8 +23,6 @@ from rich.table import Table
 from afinar.callbacks.progress import quiet_libraries
 from afinar.callbacks.throughput import Throughput
 
-ARMS = ("afinar", "trainer_random", "trainer_grouped", "bare_loop")
-
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -40,23 +38,28 @@ def main() -> None:
     from afinar.pretrained import resolve_model
 
     options.model = resolve_model(options.model)
-    console = Console()
+    compare_arms(RUNNERS, options)
+
+
+def compare_arms(runners: dict[str, Callable], options: argparse.Namespace) -> None:
+    """Run every arm `options.repeats` times for each precision and print medians; the first arm is compared with the others."""
+    console, arms = Console(), list(runners)
     for precision in options.precision:
-        speeds: dict[str, list[float]] = {arm: [] for arm in ARMS}
+        speeds: dict[str, list[float]] = {arm: [] for arm in arms}
         waste: dict[str, float] = {}
         for repeat in range(options.repeats):
             # Another order every time: nobody always goes first after a pause.
-            for arm in ARMS[repeat % len(ARMS) :] + ARMS[: repeat % len(ARMS)]:
-                seconds, waste[arm] = RUNNERS[arm](options, precision)
+            for arm in arms[repeat % len(arms) :] + arms[: repeat % len(arms)]:
+                seconds, waste[arm] = runners[arm](options, precision)
                 speeds[arm].append(options.examples / seconds)
                 console.print(f"{precision} repeat {repeat + 1} {arm}: {options.examples / seconds:.1f} samples/s", highlight=False)
-        ours = statistics.median(speeds["afinar"])
+        first = statistics.median(speeds[arms[0]])
         table = Table(title=f"{precision}: {options.examples} examples, batch {options.batch_size}, {options.model}", title_justify="left")
-        for column in ("", "samples/s (median)", "lowest", "highest", "padding", "afinar / this"):
+        for column in ("", "samples/s (median)", "lowest", "highest", "padding", f"{arms[0]} / this"):
             table.add_column(column, justify="left" if not column else "right")
-        for arm in ARMS:
+        for arm in arms:
             median = statistics.median(speeds[arm])
-            row = (f"{median:.1f}", f"{min(speeds[arm]):.1f}", f"{max(speeds[arm]):.1f}", f"{waste[arm]:.1%}", f"{ours / median:.3f}")
+            row = (f"{median:.1f}", f"{min(speeds[arm]):.1f}", f"{max(speeds[arm]):.1f}", f"{waste[arm]:.1%}", f"{first / median:.3f}")
             table.add_row(arm, *row)
         console.print(table)
 
@@ -80,8 +83,6 @@ def datamodule(options: argparse.Namespace):
 
 def run_afinar(options: argparse.Namespace, precision: str) -> tuple[float, float]:
     """One epoch through the task module and Lightning's Trainer."""
-    import pytorch_lightning as pl
-
     from afinar.models.backbone import Backbone
     from afinar.models.heads import NativeHead
     from afinar.models.losses import CrossEntropy
@@ -100,6 +101,13 @@ def run_afinar(options: argparse.Namespace, precision: str) -> tuple[float, floa
         scheduler=partial(linear, warmup_ratio=0.1),
         total_steps=data.batches_per_epoch(),
     )
+    return fit(module, data, precision)
+
+
+def fit(module, data, precision: str) -> tuple[float, float]:
+    """Train one epoch with Lightning's Trainer; return the seconds and the share of padding."""
+    import pytorch_lightning as pl
+
     throughput = Throughput()
     trainer = pl.Trainer(
         max_epochs=1,
@@ -122,14 +130,7 @@ def run_afinar(options: argparse.Namespace, precision: str) -> tuple[float, floa
 def run_trainer(options: argparse.Namespace, precision: str, strategy: str) -> tuple[float, float]:
     """One epoch of transformers' Trainer on the same examples, tokenized beforehand."""
     from datasets import Dataset
-    from transformers import (
-        AutoModelForSequenceClassification,
-        AutoTokenizer,
-        DataCollatorWithPadding,
-        PrinterCallback,
-        Trainer,
-        TrainingArguments,
-    )
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer, DataCollatorWithPadding
 
     data = datamodule(options)
     tokenizer = AutoTokenizer.from_pretrained(options.model)
@@ -137,9 +138,16 @@ def run_trainer(options: argparse.Namespace, precision: str, strategy: str) -> t
     names = list(data.spec.labels.names)
     encoded = tokenizer([example["text"] for example in examples], truncation=True, max_length=data.max_length)
     rows = Dataset.from_dict({**encoded, "labels": [names.index(example["label"]) for example in examples]})
-    collator = Counting(DataCollatorWithPadding(tokenizer))
     torch.manual_seed(0)
     model = AutoModelForSequenceClassification.from_pretrained(options.model, num_labels=len(names))
+    return fit_with_trainer(model, rows, DataCollatorWithPadding(tokenizer), options, precision, strategy)
+
+
+def fit_with_trainer(model, rows, collate: Callable, options: argparse.Namespace, precision: str, strategy: str) -> tuple[float, float]:
+    """Train one epoch with transformers' Trainer; return the seconds and the share of padding."""
+    from transformers import PrinterCallback, Trainer, TrainingArguments
+
+    collator = Counting(collate)
     with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(
             output_dir=folder,

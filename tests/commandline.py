@@ -81,6 +81,35 @@ def write_csv(file: Path, rows: Iterable[Sequence[object]], header: Sequence[str
     return file
 
 
+Sentence = tuple[Sequence[str], Sequence[str]]
+"""The words of a sentence, and their tags."""
+
+
+def write_conll(file: Path, sentences: Iterable[Sentence]) -> Path:
+    """Write a word and its tag a line, with a tab between them, and an empty line after each sentence."""
+    return _write_columns(file, (zip(words, tags, strict=True) for words, tags in sentences))
+
+
+def write_conllu(file: Path, sentences: Iterable[Sentence]) -> Path:
+    """Write words as FORM and their tags as UPOS; the other columns are not annotated."""
+    pairs = (enumerate(zip(words, tags, strict=True), start=1) for words, tags in sentences)
+    return _write_columns(file, ([(str(number), word, "_", tag, *6 * "_") for number, (word, tag) in both] for both in pairs))
+
+
+def _write_columns(file: Path, sentences: Iterable[Iterable[Sequence[str]]]) -> Path:
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        for sentence in sentences:
+            stream.writelines("\t".join(cells) + "\n" for cells in sentence)
+            stream.write("\n")
+    return file
+
+
+def read_conll(file: Path) -> list[list[list[str]]]:
+    """Return for each sentence the columns of each word's line."""
+    blocks = file.read_text(encoding="utf-8").split("\n\n")
+    return [[line.split("\t") for line in block.split("\n")] for block in blocks if block]
+
+
 PRAISE = ("bom", "ótimo", "excelente", "agradável", "bonito")
 BLAME = ("ruim", "péssimo", "horrível", "feio", "triste")
 OTHER = tuple("o a filme livro restaurante muito pouco foi era comida atendimento lugar hotel lento rápido".split())  # noqa: SIM905

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from afinar.run_folder import RunFolder
-from commandline import done, only_run, reviews, write_csv
+from commandline import done, only_run, reviews, write_conll, write_csv
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Several test processes do not get into each other's way.
@@ -77,3 +77,41 @@ def trained(small: list[str], tmp_path_factory: pytest.TempPathFactory) -> RunFo
 def copied(trained: RunFolder, tmp_path: Path) -> RunFolder:
     """A copy of `trained` that a test may change."""
     return RunFolder(shutil.copytree(trained.path, tmp_path / "run"))
+
+
+@pytest.fixture(scope="session")
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ``train.conll`` (48 sentences), ``dev.conll`` and ``test.conll`` (16 each), tagged IOB2 with PER, LOC and ORG.
+
+    Besides, the test file has a sentence of 120 words, and one with words that the tokenizer drops, inside and outside of a name.
+    """
+    from afinar.data.demo import generate
+
+    folder = tmp_path_factory.mktemp("labelled")
+    parts = {
+        name: [(row["tokens"], row["tags"]) for row in generate("ner", split, count, seed=0)]
+        for name, split, count in (("train", "train", 48), ("dev", "validation", 16), ("test", "test", 16))
+    }
+    long = [pair for words, tags in parts["dev"] for pair in zip(words, tags, strict=True)][:120]
+    parts["test"].append(([word for word, _ in long], [tag for _, tag in long]))
+    dropped = {"Ana": "B-PER", "\u200b": "I-PER", "Souza": "I-PER", "mora": "O", "\uf0be": "O", "em": "O", "Lisboa": "B-LOC"}
+    parts["test"].append((list(dropped), list(dropped.values())))
+    for name, sentences in parts.items():
+        write_conll(folder / f"{name}.conll", sentences)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tagging(fast: list[str], labelled: Path) -> list[str]:
+    """Words for a run on `labelled` in windows of 32 positions; after 6 epochs it finds some entities, and makes every kind of error."""
+    files = {"train": "train", "validation": "dev", "test": "test"}
+    data = ["data=conll", *(f"data.{split}={labelled / name}.conll" for split, name in files.items()), "data.max_length=32"]
+    return [*data, *fast, "trainer.max_epochs=6", "optimizer.lr=2e-3"]
+
+
+@pytest.fixture(scope="session")
+def tagged(tagging: list[str], tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A finished run with a CRF on `labelled`; not to be changed: copy it."""
+    output = tmp_path_factory.mktemp("tagged")
+    done("train", *tagging, "head=token_crf", f"output={output}")
+    return only_run(output)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,14 +16,19 @@ from omegaconf import DictConfig, OmegaConf
 
 from afinar.commands.composition import known_keys, run_app
 from afinar.conf import conf_folder
+from afinar.data.demo import generate
 from afinar.errors import ConfigError
 from afinar.experiment import Experiment, build
 from afinar.run_folder import RunFolder
-from commandline import PRAISE, afinar, reviews, write_csv
+from commandline import PRAISE, afinar, reviews, write_conll, write_conllu, write_csv
 
 FILES = sorted(file.relative_to(conf_folder()).as_posix() for file in conf_folder().rglob("*.yaml"))
 POOLINGS = ("cls", "mean", "max", "attention")
 HEADS = ("linear", "mlp", "native")
+TOKEN_HEADS = ("native", "token_linear", "token_attention", "token_crf")
+ENTITY_TAGS = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC", "B-MISC", "I-MISC")
+DECODINGS = ("none", "repair", "constrained")
+ALIGNMENTS = ("first", "all", "all_inside")
 
 Then = Callable[[DictConfig, RunFolder], object]
 
@@ -45,7 +51,32 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("train", "validation", "test"):
         write_csv(hub / f"{name}.csv", table, header=("text", "sentence", "label"))
     write_csv(folder / "train.csv", table, header=("text", "sentence", "label"))
+    _write_words(folder)
     return folder
+
+
+def _write_words(folder: Path) -> None:
+    """Write sentences with entities and with parts of speech, as columns and as data sets in the hub's layout."""
+    entities, speech = (generate(kind, "train", 24, seed=0) for kind in ("ner", "pos"))
+    write_conll(folder / "train.conll", ((row["tokens"], row["tags"]) for row in entities))
+    write_conllu(folder / "train.conllu", ((row["tokens"], row["tags"]) for row in speech))
+    for part in ("data/train", "data/validation", "data/test", "primeiro_harem_selective/train", "mini_harem_selective/test"):
+        _write_classes(folder / "entities" / f"{part}-00000-of-00001.parquet", entities, "ner_tags", ENTITY_TAGS, declare=True)
+    for part in ("train_pt", "val_pt", "test_pt"):
+        _write_classes(folder / "wikineural" / "data" / f"{part}-00000-of-00001.parquet", entities, "ner_tags", ENTITY_TAGS, declare=False)
+    tags = sorted({tag for row in speech for tag in row["tags"]})
+    for part in ("train", "dev", "test"):
+        _write_classes(folder / "treebank" / "data" / f"{part}-00000-of-00001.parquet", speech, "upos", tags, declare=True)
+
+
+def _write_classes(file: Path, rows: Sequence[dict[str, Any]], column: str, names: Sequence[str], declare: bool) -> None:
+    """Write the tags of rows as whole numbers in a column, the names behind them declared or not."""
+    from datasets import ClassLabel, Dataset, Features, List, Value
+
+    kind = ClassLabel(names=list(names)) if declare else Value("int64")
+    table = {"tokens": [row["tokens"] for row in rows], column: [[names.index(tag) for tag in row["tags"]] for row in rows]}
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Dataset.from_dict(table, features=Features({"tokens": List(Value("string")), column: List(kind)})).to_parquet(file)
 
 
 @pytest.fixture
@@ -68,12 +99,14 @@ def composed(tmp_path: Path, blank: Path) -> Callable[..., None]:
 
 def local_source(option: str, sources: Path) -> list[str]:
     """Return the words that lead a `data` option to the local files."""
-    hub = [
-        f"data.reader.name={sources / 'hub'}",
-        "data.reader.subset=null",
-        f"+data.reader.options={{cache_dir: {sources / 'hub-cache'}}}",
-    ]
+
+    def hub_folder(name: str) -> list[str]:
+        cache = f"+data.reader.options.cache_dir={sources / 'hub-cache'}"
+        return [f"data.reader.name={sources / name}", "data.reader.subset=null", "data.reader.revision=null", cache]
+
+    hub, entities = hub_folder("hub"), hub_folder("entities")
     sizes = ["data.reader.sizes={train: 40, validation: 20, test: 20}"]
+    treebank = [f"data.{split}={sources / 'train.conllu'}" for split in ("train", "validation", "test")]
     return {
         "csv": [f"data.train={sources / 'train.csv'}"],
         "tsv": [f"data.train={sources / 'train.tsv'}"],
@@ -88,6 +121,17 @@ def local_source(option: str, sources: Path) -> list[str]:
         "imdb": hub,
         "ag_news": hub,
         "sentiment_pt": hub,
+        "conll": [f"data.train={sources / 'train.conll'}"],
+        "conllu": [f"data.train={sources / 'train.conllu'}"],
+        "demo_ner": sizes,
+        "demo_pos": sizes,
+        "conll2003": entities,
+        "wnut17": entities,
+        "lener_br": entities,
+        "harem": entities,
+        "wikineural": hub_folder("wikineural"),
+        "ud": hub_folder("treebank"),
+        "bosque_pos": treebank,
     }[option]
 
 
@@ -99,7 +143,8 @@ def words_for(group: str, option: str, sources: Path) -> list[str]:
     """Return the words that choose `option` and make it run here; a group or option that nobody thought of is an error."""
     plain = local_source("demo_sentiment", sources)
     text = local_source("demo_text", sources)
-    by_task = {"sequence_classification": plain, "masked_lm": ["task=masked_lm", *text]}
+    words = ["data=demo_ner", *local_source("demo_ner", sources)]
+    by_task = {"sequence_classification": plain, "masked_lm": ["task=masked_lm", *text], "token_classification": words}
     experiment_data = {
         "sst2": "sst2",
         "imdb": "imdb",
@@ -107,6 +152,7 @@ def words_for(group: str, option: str, sources: Path) -> list[str]:
         "sentiment_pt": "sentiment_pt",
         "tiny_pretraining": "demo_text",
         "domain_adaptation": "text",
+        **{name: name for name in ("conll2003", "wnut17", "lener_br", "harem", "bosque_pos")},
     }
     if group == "data":
         return [*(["task=masked_lm"] if option in MASKED_LM else []), f"data={option}", *local_source(option, sources)]
@@ -117,6 +163,8 @@ def words_for(group: str, option: str, sources: Path) -> list[str]:
         return by_task[option]
     if group == "head" and option == "masked_lm":
         return by_task["masked_lm"]
+    if group in ("decoding", "alignment") or (group == "head" and option in TOKEN_HEADS[1:]):
+        return [f"{group}={option}", *words]
     more = {"freezing/layers": ["freezing.last=1"], "pooling/cls": [], "hydra/help/afinar": [], "train": []}
     choice = [] if group in ("", "hydra/help") else [f"{group}={option}"]
     head = ["head=linear"] if group == "pooling" else []
@@ -163,12 +211,51 @@ def test_heads_and_poolings_go_together(head: str, pooling: str, composed: Calla
     composed(builds_and_learns, *words, *local_source("demo_topic", sources))
 
 
-def test_the_names_of_heads_and_poolings_above_are_all_there_are() -> None:
+@pytest.mark.parametrize(
+    ("head", "decoding", "alignment"),
+    [
+        *itertools.product(TOKEN_HEADS, DECODINGS, ["first"]),
+        *((head, "none", alignment) for head, alignment in itertools.product(TOKEN_HEADS, ALIGNMENTS[1:]) if head != "token_crf"),
+    ],
+)
+def test_heads_decodings_and_alignments_go_together(
+    head: str, decoding: str, alignment: str, composed: Callable[..., None], sources: Path
+) -> None:
+    choice = [f"head={head}", f"decoding={decoding}", f"alignment={alignment}"]
+    composed(builds_and_learns, "data=demo_ner", *choice, *local_source("demo_ner", sources))
+
+
+@pytest.mark.parametrize(("alignment", "trained"), [("first", 3), ("all", 6), ("all_inside", 6)])
+def test_the_alignment_chosen_reaches_the_batches(
+    alignment: str, trained: int, composed: Callable[..., None], sources: Path, tmp_path: Path
+) -> None:
+    """Three words of two pieces each; the first two make one name."""
+    sentence = (["Xw", "Xw", "wX"], ["B-PER", "I-PER", "O"])
+    file = write_conll(tmp_path / "train.conll", [sentence] * 4)
+
+    def check(config: DictConfig, run: RunFolder) -> None:
+        experiment = build(config, run)
+        labels = experiment.datamodule.specs["label"].labels
+        assert labels is not None
+        pieces = next(iter(experiment.datamodule.train_dataloader())).heads["label"]["piece_labels"][0].tolist()
+        assert [labels.names[label] for label in pieces if label >= 0] == {
+            "first": ["B-PER", "I-PER", "O"],
+            "all": ["B-PER", "B-PER", "I-PER", "I-PER", "O", "O"],
+            "all_inside": ["B-PER", "I-PER", "I-PER", "I-PER", "O", "O"],
+        }[alignment]
+        assert sum(label >= 0 for label in pieces) == trained
+
+    composed(check, "data=conll", f"data.train={file}", "data.validation_size=1", f"alignment={alignment}")
+
+
+def test_the_names_of_options_above_are_all_there_are() -> None:
     def options(group: str) -> set[str]:
         return {file.stem for file in (conf_folder() / group).glob("*.yaml")}
 
     assert options("pooling") == set(POOLINGS)
-    assert options("head") == {*HEADS, "masked_lm"}
+    assert options("head") == {*HEADS, *TOKEN_HEADS, "masked_lm"}
+    assert options("decoding") == set(DECODINGS)
+    assert options("alignment") == set(ALIGNMENTS)
 
 
 @pytest.mark.parametrize("pooling", ["mean", "max", "attention"])

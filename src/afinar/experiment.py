@@ -24,6 +24,7 @@ from afinar.callbacks.throughput import Throughput
 from afinar.data.datamodule import TextDataModule
 from afinar.errors import ConfigError, UserError, first_line, root_cause
 from afinar.metrics.direction import direction
+from afinar.metrics.factory import check_monitor
 from afinar.models.backbone import Backbone
 from afinar.optim.steps import StepPlan, plan_steps
 from afinar.run_folder import RunFolder
@@ -96,6 +97,8 @@ def build(config: DictConfig, run: RunFolder) -> Experiment:
         # A mistake in the test data shows before hours of training, not after them.
         datamodule.setup("test")
 
+    for spec in datamodule.specs.values():
+        check_monitor(str(config.monitor), spec)
     if config.trainer.fast_dev_run:
         # A handful of steps has no room for the warm-up of the whole run.
         config.scheduler.update({key: None for key in ("warmup_steps", "warmup_ratio") if key in config.scheduler})

@@ -12,7 +12,10 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from seqeval.metrics.sequence_labeling import get_entities
 
-from afinar.analysis.tagging_errors import CONFUSIONS, ROWS, WORST, EntityErrors, Outcome, WordErrors, tagging_errors
+from afinar.analysis.entity_errors import EntityErrors, Outcome
+from afinar.analysis.tagged import CONFUSIONS, ROWS, WORST
+from afinar.analysis.tagging_errors import tagging_errors
+from afinar.analysis.word_errors import WordErrors
 from afinar.errors import DataError
 from afinar.tagging.schemes import Scheme
 from afinar.tagging.spans import Span, to_tags

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 from datasets import Dataset, Features, Value
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from afinar.data.cache import cache_root, cached_map, fingerprint
 from afinar.data.examples import PieceTable
-from afinar.data.tokenization import check_tokenizer, load_tokenizer, tokenize, tokenizer_fingerprint
+from afinar.data.tokenization import check_tokenizer, load_tokenizer, tokenize, tokenize_words, tokenizer_fingerprint
 from afinar.errors import ConfigError
 
 TEXTS = ["o filme é bom", "None", "péssimo som, imagem ruim " * 300, "a"]
@@ -174,6 +174,99 @@ def test_fingerprints_of_different_columns_differ(columns: list[list[str]]) -> N
     assert fingerprint(columns[0]) != fingerprint(columns[1])
     assert fingerprint(*columns) != fingerprint(*columns[::-1])
     assert fingerprint(columns[0]) == fingerprint(tuple(columns[0]))
+
+
+# Words
+
+ODD = (
+    "\u200b",
+    "\uf0be",
+    "\u00a0",
+    "34 470",
+    "São Tomé",
+    "👨\u200d👩\u200d👧",
+    "e\u0301",
+    "\u0301",
+    "ﬁm",
+    "漢字",
+    "\ufffd",
+    "a\tb",
+    "[SEP]",
+    "</s>",
+    "¨",
+    "NA",
+)
+# White space at a word's ends is the one thing after which the pieces of a text are not those of its beginning and its end.
+WORDS = st.lists(st.one_of(st.sampled_from(ODD), st.text(min_size=1, max_size=5).filter(lambda word: word == word.strip())), max_size=7)
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(tmp_path_factory.mktemp("words"))
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta", "xlm_roberta", "deberta_v2"])
+@settings(deadline=None, max_examples=60)
+@given(sentences=st.lists(WORDS, min_size=1, max_size=3))
+@example(sentences=[[], ["\u200b"], ["a", "\u200b", "\uf0be", "b"], list(ODD)])
+def test_words_start_where_the_pieces_of_the_words_before_end(
+    tokenizers: dict[str, Any], cache: str, family: str, sentences: list[list[str]]
+) -> None:
+    tokenizer = tokenizers[family]
+    found = tokenize_words(sentences, tokenizer, cache)
+
+    def pieces(words: list[str]) -> list[int]:
+        return tokenizer(" ".join(words), add_special_tokens=False)["input_ids"]
+
+    assert found.column_names == ["input_ids", "starts"]
+    assert list(found["input_ids"]) == [pieces(words) for words in sentences]
+    for words, starts in zip(sentences, found["starts"], strict=True):
+        ends = [len(pieces(words[:word])) for word in range(len(words) + 1)]
+        assert starts == [-1 if start == end else start for start, end in zip(ends, ends[1:], strict=False)]
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta", "xlm_roberta", "deberta_v2"])
+@settings(deadline=None, max_examples=60)
+@given(words=st.lists(st.text(min_size=1, max_size=5), max_size=7))
+@example(words=[" ", "a  ", "  b", "\n", "c"])
+def test_any_words_start_one_after_another(tokenizers: dict[str, Any], cache: str, family: str, words: list[str]) -> None:
+    (row,) = tokenize_words([words], tokenizers[family], cache)
+    kept = [start for start in row["starts"] if start >= 0]
+    assert len(row["starts"]) == len(words)
+    assert kept == sorted(set(kept))
+    assert kept[:1] == [0] * bool(row["input_ids"]), "the first piece is of some word, so every piece is"
+    assert all(start < len(row["input_ids"]) for start in kept)
+
+
+@settings(deadline=None, max_examples=60)
+@given(sentences=st.lists(WORDS.map(lambda words: [word for word in words if word != "[SEP]"]), min_size=1, max_size=3))
+def test_words_start_where_transformers_sees_them_start(tokenizer: Any, cache: str, sentences: list[list[str]]) -> None:
+    found = tokenize_words(sentences, tokenizer, cache)
+    for words, ids, starts in zip(sentences, found["input_ids"], found["starts"], strict=True):
+        if not words:
+            assert (ids, starts) == ([], [])
+            continue
+        expected = tokenizer(words, is_split_into_words=True, add_special_tokens=False)
+        owners = expected.word_ids()
+        assert ids == expected["input_ids"]
+        assert starts == [owners.index(word) if word in owners else -1 for word in range(len(words))]
+
+
+def test_words_are_tokenized_once_by_their_split(tokenizer: Any, tmp_path: Path) -> None:
+    counting = Counting(tokenizer)
+    sentences = [["o", "filme"], [], ["é bom"]]
+    first = tokenize_words(sentences, counting, str(tmp_path))
+    assert counting.texts == 3
+    second = tokenize_words([tuple(words) for words in sentences], counting, str(tmp_path))
+    assert counting.texts == 3
+    assert first.to_dict() == second.to_dict()
+    for others in ([["a b"]], [["a", "b"]], [["a"], ["b"]], [["a", "b"], []], [[], ["a", "b"]], [["2", "a", "b"]]):
+        before = counting.texts
+        found = tokenize_words(others, counting, str(tmp_path))
+        assert counting.texts == before + len(others)
+        assert [len(starts) for starts in found["starts"]] == [len(words) for words in others]
+    tokenize(["a b"], tokenizer, str(tmp_path))
+    assert len(files(tmp_path)) == 8
 
 
 # Loading

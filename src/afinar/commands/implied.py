@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -30,8 +30,15 @@ def implied(words: Sequence[str]) -> list[str]:
     headers = {option: header(option, words) for option in options}
     wanted = headers[options[0]]
     if other := next((option for option in options if headers[option] != wanted), None):
-        raise ConfigError(f"data={given['data']}: {options[0]} and {other} are for different tasks: sweep over data sets of one task")
+        raise ConfigError(
+            f"data={given['data']}: {options[0]} and {other} are for different tasks ({_spelled(wanted)}; {_spelled(headers[other])}): "
+            "sweep over one after the other"
+        )
     return [f"{key}={value}" for key, value in wanted.items() if key not in given and ("experiment" not in given or key == "task")]
+
+
+def _spelled(keys: Mapping[str, str]) -> str:
+    return " ".join(f"{key}={value}" for key, value in keys.items()) or "the default"
 
 
 def header(option: str, words: Sequence[str] = ()) -> dict[str, str]:

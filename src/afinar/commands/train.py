@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from afinar.commands.composition import readable_errors, run_app
+from afinar.commands.implied import implied
 from afinar.commands.naming import config_hash, fixed_keys, job_count, sweep_name
 from afinar.commands.options import is_override, quote_paths
 from afinar.console import fail, say
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
         overrides = [word for word in arguments if is_override(word) and not word.startswith("hydra")]
         with readable_errors():
             jobs = job_count(overrides)
-            arguments += _multirun_overrides(overrides)
+            arguments += _multirun_overrides([*overrides, *implied(arguments)])
 
     def job(config: DictConfig) -> float | None:
         from hydra.core.hydra_config import HydraConfig

@@ -50,9 +50,12 @@ class AllPieces:
     name: ClassVar[str] = "all"
 
     def __call__(self, labels: Numbers, starts: Numbers, pieces: int, inside: Numbers) -> Numbers:
+        aligned = np.full(pieces, IGNORE_INDEX, dtype=np.int64)
         kept = starts >= 0
-        ends = np.append(starts[kept][1:], pieces) if kept.any() else starts[kept]
-        return np.repeat(labels[kept], ends - starts[kept])
+        if kept.any():
+            first = starts[kept]
+            aligned[first[0] :] = np.repeat(labels[kept], np.diff(first, append=pieces))
+        return aligned
 
 
 class AllPiecesInside:

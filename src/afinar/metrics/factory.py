@@ -41,3 +41,13 @@ def _of_words(spec: TaskSpec, labels: LabelSpace, extra: Extra) -> LabelMetrics:
 
 _BY_KIND: dict[str, Callable[[TaskSpec, LabelSpace, Extra], LabelMetrics]] = {"token_classification": _of_words}
 """Whatever else has labels has them by example."""
+
+
+def check_monitor(monitor: str, spec: TaskSpec) -> None:
+    """Refuse, before anything is trained, to choose the best epoch by a score of entities where the tags spell none.
+
+    Raises:
+        ConfigError: naming the remedy.
+    """
+    if spec.kind == "token_classification" and spec.scheme is None and monitor.startswith("entity_"):
+        raise ConfigError(f"monitor={monitor} scores entities, and the tags of these data spell none (as B-PER does): set monitor=accuracy")
