@@ -5,7 +5,7 @@ BIN := .venv/bin
 DEMO := train -m name=demo optimizer.lr=1e-3,5e-4 data.batch_size=16,32 trainer.max_epochs=2,4
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo train test test-slow lint type bench notebooks clean
+.PHONY: help setup demo train test test-slow lint type bench parity notebooks clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -40,9 +40,13 @@ lint: setup ## ruff, and the floors of the package
 type: setup ## mypy, strict
 	$(BIN)/mypy
 
-bench: setup ## speed against transformers' Trainer and a bare loop: make bench ARGS="--model FOLDER --train train.csv"
+bench: setup ## speed against transformers' Trainer and a bare loop: make bench ARGS="--model FOLDER --train train.csv" WORDS="--train train.conll"
 	$(BIN)/python benchmarks/training.py $(ARGS)
+	$(BIN)/python benchmarks/labelling.py $(WORDS)
 	$(BIN)/python benchmarks/startup.py
+
+parity: setup ## entity F1 beside transformers' Trainer: make parity ARGS="--model FOLDER --train train.conll --validation dev.conll"
+	$(BIN)/python benchmarks/parity.py $(ARGS)
 
 notebooks: setup ## run every notebook
 	$(BIN)/python -m pytest -m "" tests/test_notebooks.py

@@ -121,23 +121,28 @@ def run_afinar(options: argparse.Namespace, precision: str, head: str = "NativeT
 
 def run_trainer(options: argparse.Namespace, precision: str, strategy: str) -> tuple[float, float]:
     """One epoch of transformers' Trainer on the same sentences, tokenized and aligned beforehand."""
-    from datasets import Dataset
     from transformers import AutoModelForTokenClassification, AutoTokenizer, DataCollatorForTokenClassification
 
     data = datamodule(options)
     tokenizer = AutoTokenizer.from_pretrained(options.model)
     names = list(data.spec.labels.names)
-    examples = [data.example("train", row) for row in range(data.sizes()["train"])]
-    encoded = tokenizer([example["tokens"] for example in examples], is_split_into_words=True, truncation=True, max_length=data.max_length)
+    rows = align([data.example("train", row) for row in range(data.sizes()["train"])], tokenizer, names, data.max_length)
+    torch.manual_seed(0)
+    model = AutoModelForTokenClassification.from_pretrained(options.model, num_labels=len(names))
+    return fit_with_trainer(model, rows, DataCollatorForTokenClassification(tokenizer), options, precision, strategy)
+
+
+def align(examples: list[dict], tokenizer, names: list[str], max_length: int):
+    """Return sentences as transformers' own examples make them: word pieces, and the label of each word on its first one."""
+    from datasets import Dataset
+
+    encoded = tokenizer([example["tokens"] for example in examples], is_split_into_words=True, truncation=True, max_length=max_length)
     labels = []
     for number, example in enumerate(examples):
         words = encoded.word_ids(number)
         first = [word is not None and word != before for before, word in zip([None, *words], words, strict=False)]
         labels.append([names.index(example["tags"][word]) if starts else -100 for word, starts in zip(words, first, strict=True)])
-    rows = Dataset.from_dict({**encoded, "labels": labels})
-    torch.manual_seed(0)
-    model = AutoModelForTokenClassification.from_pretrained(options.model, num_labels=len(names))
-    return fit_with_trainer(model, rows, DataCollatorForTokenClassification(tokenizer), options, precision, strategy)
+    return Dataset.from_dict({**encoded, "labels": labels})
 
 
 @torch.inference_mode()

@@ -10,6 +10,7 @@ import json
 import random
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -106,8 +107,8 @@ def _write_columns(file: Path, sentences: Iterable[Iterable[Sequence[str]]]) -> 
 
 def read_conll(file: Path) -> list[list[list[str]]]:
     """Return for each sentence the columns of each word's line."""
-    blocks = file.read_text(encoding="utf-8").split("\n\n")
-    return [[line.split("\t") for line in block.split("\n")] for block in blocks if block]
+    groups = groupby(file.read_text(encoding="utf-8").split("\n"), key=bool)
+    return [[line.split("\t") for line in lines] for words, lines in groups if words]
 
 
 PRAISE = ("bom", "ótimo", "excelente", "agradável", "bonito")

@@ -103,9 +103,9 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tagging(fast: list[str], labelled: Path) -> list[str]:
-    """Words for a run on `labelled` in windows of 32 positions; after 6 epochs it finds some entities, and makes every kind of error."""
+    """Words for a run on `labelled` in windows of 48 positions; after 6 epochs it finds some entities, and makes every kind of error."""
     files = {"train": "train", "validation": "dev", "test": "test"}
-    data = ["data=conll", *(f"data.{split}={labelled / name}.conll" for split, name in files.items()), "data.max_length=32"]
+    data = ["data=conll", *(f"data.{split}={labelled / name}.conll" for split, name in files.items()), "data.max_length=48"]
     return [*data, *fast, "trainer.max_epochs=6", "optimizer.lr=2e-3"]
 
 

@@ -13,6 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig
 
 from afinar.commands.composition import flags_first
+from afinar.commands.implied import implied
 from afinar.commands.naming import register_resolvers
 from afinar.commands.options import is_override, quote_paths
 from afinar.conf import conf_folder
@@ -55,7 +56,8 @@ def composed(words: Sequence[str]) -> DictConfig:
     """Return the configuration of the first job that the words of ``afinar train`` describe."""
     register_resolvers()
     overrides: list[str] = []
-    for override in OverridesParser.create().parse_overrides([quote_paths(word) for word in words if is_override(word)]):
+    given = [quote_paths(word) for word in words if is_override(word)]
+    for override in OverridesParser.create().parse_overrides([*given, *implied(words)]):
         first = next(override.sweep_string_iterator()) if override.is_sweep_override() else None
         overrides.append(f"{override.get_key_element()}={first}" if first else str(override.input_line))
     flags = flags_first(words)

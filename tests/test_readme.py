@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra.errors import HydraException
 
 from afinar.commands.composition import known_keys
 from afinar.commands.naming import job_count
 from afinar.commands.options import is_override
 from afinar.conf import conf_folder
 from afinar.data.cache import cache_root
+from afinar.data.demo import generate
 from afinar.pretrained import tiny_folder
-from afinar.run_folder import find_runs
+from afinar.run_folder import find_runs, write_jsonl
 from commandline import PRAISE, done, only_run, read_jsonl, reviews, write_csv
 from documents import OUTPUT, PYTHON, ROOT, SHELL, Block, Document
 from shortened import composed, shortened, stand_ins
@@ -52,6 +54,11 @@ def place(blank: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pat
         (place / folder).mkdir()
         for seed, (name, count) in enumerate({"train": 40, "validation": 16, "test": 16}.items()):
             write_csv(place / folder / f"{name}.csv", reviews(count, seed), ("text", "toxic" if folder == "told_br" else "label"))
+    for name, split in {"train": "train", "dev": "validation", "test": "test", "new": "test"}.items():
+        rows = generate("ner", split, 40 if name == "train" else 16, seed=0)
+        (place / f"{name}.conll").write_text("".join(f"{line}\n" for row in rows for line in sentence_lines(row)), encoding="utf-8")
+    write_jsonl(place / "slots.jsonl", ({"tokens": row["tokens"], "slots": row["tags"]} for row in generate("ner", "train", 40, seed=0)))
+    (place / "new.txt").write_text("".join(f"{text}.\n" for text, _ in reviews(16, 9)), encoding="utf-8")
     (place / "hub").mkdir()
     for file, split in {"train": "train", "dev": "validation", "test": "test"}.items():
         shutil.copy(place / f"{file}.csv", place / "hub" / f"{split}.csv")
@@ -60,8 +67,14 @@ def place(blank: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pat
         shutil.copytree(tiny_folder(), place / "models" / "minilm")
         train(name_the_run="demo_sentiment")
         train("experiment=domain_adaptation", "data.train=corpus.txt", name_the_run="domain_adaptation")
+        files = [f"data.{split}={name}.conll" for split, name in {"train": "train", "validation": "dev", "test": "test"}.items()]
+        train("data=conll", *files, name_the_run="conll")
         done("export", "run=outputs/demo_sentiment/RUN", "to=my_model")
         yield place
+
+
+def sentence_lines(row: dict[str, Any]) -> list[str]:
+    return [*(f"{token}\t{tag}" for token, tag in zip(row["tokens"], row["tags"], strict=True)), ""]
 
 
 def train(*words: str, name_the_run: str) -> None:
@@ -117,7 +130,8 @@ def run_evaluate(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run_predict(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     done("predict", *words)
-    assert len(read_jsonl(Path(option(words, "predictions")))) == 16
+    target = Path(option(words, "predictions"))
+    assert (target.read_text(encoding="utf-8").count("\n\n") if target.suffix == ".conll" else len(read_jsonl(target))) == 16
 
 
 def run_export(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,7 +186,8 @@ def test_every_file_in_the_text_is_there(place: Path) -> None:
     assert "outputs/<experiment>/<run>/" in names
     for name in names:
         pattern = re.sub(r"<\w+>", "*", name).rstrip("/")
-        assert any(list(root.glob(pattern)) for root in (ROOT, place, place / "outputs" / "demo_sentiment" / "RUN")), name
+        runs = (place / "outputs" / experiment / "RUN" for experiment in ("demo_sentiment", "conll"))
+        assert any(list(root.glob(pattern)) for root in (ROOT, place, *runs)), name
 
 
 def test_the_cache_is_where_the_readme_says(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,7 +198,12 @@ def test_the_cache_is_where_the_readme_says(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize("code", sorted({code for code in README.inline_code() if "=" in code} - METASYNTAX))
 def test_overrides_in_the_text_compose(code: str) -> None:
-    composed([word for word in shlex.split(code) if is_override(word)])
+    """For texts, or for words where a key is theirs alone."""
+    words = [word for word in shlex.split(code) if is_override(word)]
+    try:
+        composed(words)
+    except HydraException:
+        composed([*words, "task=token_classification"])
 
 
 @pytest.mark.parametrize("key", sorted({code for code in README.inline_code() if re.fullmatch(r"[a-z]\w*\.\w+", code)} - {"metrics.json"}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -10,8 +11,14 @@ from afinar.stored import StoredRun
 from afinar.types import TaskSpec
 
 
-def model_card(stored: StoredRun, loader: str, to: Path) -> str:
-    """Return Markdown with what the model is, how to load it, its scores and its whole configuration."""
+def model_card(stored: StoredRun, loader: str, to: Path, tensors: Mapping[str, Sequence[int]]) -> str:
+    """Return Markdown with what the model is, how to load it, its scores and its whole configuration.
+
+    Args:
+        loader: what loads the folder.
+        to: the folder, as the user named it.
+        tensors: by name, the shapes of the head's weights that lie beside the model.
+    """
     run, config = stored.run, stored.config
     specs = run.specs
     source = run.status.get("backbone", {}).get("name", config.model.name)
@@ -30,6 +37,10 @@ def model_card(stored: StoredRun, loader: str, to: Path) -> str:
         f"    {loader}",
         "",
     ]
+    if tensors:
+        lines += ["`heads.safetensors` holds what transformers' classes have no place for:", ""]
+        lines += [f"- `{name}` {list(shape)}" for name, shape in tensors.items()]
+        lines += [""]
     for head, spec in specs.items():
         if spec.labels:
             kind = "several labels a text" if spec.labels.multi_label else "one label a word" if spec.alignment else "one label a text"

@@ -78,7 +78,7 @@ def _write(stored: StoredRun, folder: Path, to: Path) -> str:
     }
     recipe = {"config": config, "labels": {head: spec.to_dict() for head, spec in stored.run.specs.items()}}
     write_text(folder / RECIPE, json.dumps(recipe, ensure_ascii=False, indent=2) + "\n")
-    write_text(folder / "README.md", model_card(stored, loader, to))
+    write_text(folder / "README.md", model_card(stored, loader, to, {name: tuple(tensor.shape) for name, tensor in heads.items()}))
     return loader
 
 

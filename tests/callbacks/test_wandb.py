@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import struct
 import sys
@@ -20,6 +21,8 @@ from afinar.callbacks.wandb import WandbTracker
 from afinar.checkpoints import read_checkpoint
 from afinar.errors import ConfigError
 from afinar.run_folder import RunFolder
+from afinar.tagging.schemes import split_tag
+from afinar.tagging.spans import spans
 from commandline import afinar, done, only_run, read_jsonl, run_where
 
 
@@ -249,6 +252,55 @@ def test_texts_are_recorded_only_where_asked(finished: RunFolder, failed: RunFol
         record["text"] for record in read_jsonl(with_texts.predictions("test"))
     ]
     assert any(elsewhere.rglob("*")), "and nothing went to the user's own folders"
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["without texts", "with texts"])
+def on_words(request: pytest.FixtureRequest, tagging: list[str], tmp_path_factory: pytest.TempPathFactory) -> tuple[RunFolder, bool]:
+    """A run on labelled words, and whether it was asked to record texts."""
+    folder = tmp_path_factory.mktemp("words")
+    done("train", *tagging, "logger=wandb", f"logger.log_text={str(request.param).lower()}", f"output={folder}")
+    return only_run(folder), request.param
+
+
+def test_words_are_recorded_only_where_asked(on_words: tuple[RunFolder, bool]) -> None:
+    run, asked = on_words
+    (log,) = tracked(run)
+    records = [record for split in ("validation", "test") for record in read_jsonl(run.predictions(split))]
+    names = {record["tokens"][place] for record in records for place, tag in enumerate(record["tags"]) if tag != "O"}
+    common = {word for word in names if len(word) < 6}  # they may come up by chance in what W&B records besides, as "Ana" does
+    assert len(names - common) > 5
+    for word in names - common:
+        assert holds_text(run.path / "wandb", [word]) == asked, word
+    for split in ("validation", "test"):
+        rows = log.table(f"{split}/predictions")
+        written = read_jsonl(run.predictions(split))
+        assert [json.loads(row["prediction"]) for row in rows] == [record["prediction"] for record in written]
+        assert [json.loads(row["tags"]) for row in rows] == [record["tags"] for record in written]
+        assert ("tokens" in rows[0]) == asked
+        if asked:
+            assert [json.loads(row["tokens"]) for row in rows] == [record["tokens"] for record in written]
+
+
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_errors_and_the_confusion_of_types_are_tables(split: str, on_words: tuple[RunFolder, bool]) -> None:
+    run, asked = on_words
+    (log,) = tracked(run)
+    records = read_jsonl(run.predictions(split))
+    errors = log.table(f"{split}/errors")
+    gold, found = ({(record["row"], *span) for record in records for span in spans(record[key])} for key in ("tags", "prediction"))
+    assert errors
+    assert all(({"gold", "predicted", "sentence"} <= row.keys()) == asked for row in errors)
+    assert {(row["row"], row["gold_type"], row["gold_start"], row["gold_end"]) for row in errors if row["gold_type"]} == gold - found
+    assert {
+        (row["row"], row["predicted_type"], row["predicted_start"], row["predicted_end"]) for row in errors if row["predicted_type"]
+    } == found - gold
+    pairs = [
+        tuple(split_tag(tag)[1] or "O" for tag in both)
+        for record in records
+        for both in zip(record["tags"], record["prediction"], strict=True)
+    ]
+    counts = {(row["gold"], row["predicted"]): row["count"] for row in log.table(f"{split}/confusion_matrix")}
+    assert counts == {pair: pairs.count(pair) for pair in itertools.product(("O", "LOC", "ORG", "PER"), repeat=2)}
 
 
 @pytest.mark.parametrize(("asked", "said"), [("false", "without their texts"), ("true", "their texts included")])

@@ -156,6 +156,19 @@ def test_resuming_equals_never_having_stopped(
     assert run.status["error"] is None
 
 
+@pytest.mark.parametrize(
+    "words",
+    [["head=token_crf", "decoding=constrained"], ["head=token_attention", "alignment=all_inside", "loss=focal"]],
+    ids=["crf", "attention"],
+)
+def test_resuming_on_words_equals_never_having_stopped(words: list[str], tagging: list[str], interrupt: Interrupt, tmp_path: Path) -> None:
+    words = [*tagging, *words, "trainer.max_epochs=3"]
+    interrupt(*words, epoch=1, batch=2)
+    done("train", *words, "resume=true", f"output={tmp_path / 'interrupted'}")
+    done("train", *words, f"output={tmp_path / 'straight'}")
+    assert_same_run(only_run(tmp_path / "straight"), only_run(tmp_path / "interrupted"))
+
+
 @pytest.mark.parametrize("workers", [0, 1])
 def test_resuming_pretraining_equals_never_having_stopped(
     workers: int, pretraining: list[str], interrupt: Interrupt, tmp_path: Path

@@ -165,7 +165,7 @@ def network(blank: Path) -> tuple[Any, Any]:
         return AutoTokenizer.from_pretrained(blank), AutoModel.from_config(AutoConfig.from_pretrained(blank)).eval()
 
 
-TEXT = "A Maria Silva , que nasceu em São Tomé , vendeu a quitanda ; extraordinariamente , casou \u200b em Vila Velha .".split(" ")
+TEXT = ["Maria", "Silva", ",", "que", "nasceu", "em", "São", "Tomé", ",", "vendeu", "a", "quitanda", "\u200b", "cara", "."]
 
 
 def raw_words(tokenizer: Any, sentences: list[list[str]], cache: Path) -> RawSentences:

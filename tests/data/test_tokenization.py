@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
 import pickle
 from pathlib import Path
@@ -222,7 +223,7 @@ def test_words_start_where_the_pieces_of_the_words_before_end(
     assert list(found["input_ids"]) == [pieces(words) for words in sentences]
     for words, starts in zip(sentences, found["starts"], strict=True):
         ends = [len(pieces(words[:word])) for word in range(len(words) + 1)]
-        assert starts == [-1 if start == end else start for start, end in zip(ends, ends[1:], strict=False)]
+        assert starts == [-1 if start == end else start for start, end in itertools.pairwise(ends)]
 
 
 @pytest.mark.parametrize("family", ["bert", "roberta", "xlm_roberta", "deberta_v2"])

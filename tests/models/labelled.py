@@ -1,25 +1,32 @@
-"""Sentences of labelled words for the small models of `architectures`, and batches of them as the data rooms make them."""
+"""Sentences of labelled words for the small models of `architectures`, batches of them as the data room makes them, and heads."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 import torch
 from architectures import VOCABULARY
+from test_paths import random_potentials
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.processors import TemplateProcessing
+from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from afinar.data.alignment import Alignment, FirstPiece
 from afinar.data.sentences import RawSentences, SentenceCollator
+from afinar.models.backbone import Backbone
+from afinar.models.crf import Crf
+from afinar.models.decoding import Constrained, Free, Repair
+from afinar.models.heads import NativeTokenHead, TokenAttentionHead, TokenCrfHead, TokenHead, TokenLinearHead
+from afinar.models.losses import CrossEntropy
 from afinar.tagging.schemes import Scheme
 from afinar.tagging.table import closed
-from afinar.types import Batch, LabelSpace, TaskSpec
+from afinar.types import Batch, Fields, LabelSpace, TaskSpec
 
 CLS, SEP = 2, 3
 HEAD = "label"
@@ -104,8 +111,53 @@ def names_of(spec: TaskSpec) -> tuple[str, ...]:
     return spec.labels.names
 
 
-def spread(fields: dict[str, torch.Tensor], scores: torch.Tensor) -> list[torch.Tensor]:
+def spread(fields: Fields, scores: Tensor) -> list[Tensor]:
     """Return the scores [N, K] of each sentence's words that have a piece, looked up one by one."""
     flat = [scores[row, place] for row in range(scores.shape[0]) for place in range(scores.shape[1])]
     found = [[flat[place] for place in places if place >= 0] for places in fields["words"].tolist()]
     return [torch.stack(rows) if rows else scores.new_zeros(0, scores.shape[2]) for rows in found]
+
+
+# Heads
+
+HEADS: dict[str, Callable[..., TokenHead]] = {
+    "native": NativeTokenHead,
+    "linear": TokenLinearHead,
+    "linear-without-bias": partial(TokenLinearHead, bias=False),
+    "attention": TokenAttentionHead,
+    "crf": TokenCrfHead,
+}
+DECODINGS: dict[str, Any] = {"none": Free, "repair": Repair, "constrained": Constrained}
+CASES = [(head, decoding) for head in HEADS for decoding in DECODINGS]
+SPEC = entities()
+SIZE = len(names_of(SPEC))
+
+
+def build(name: str, backbone: Backbone, decoding: str = "none", spec: TaskSpec = SPEC, **options: Any) -> Any:
+    """A head with random weights; the scores of a CRF far from their start near 0, so that they matter."""
+    torch.manual_seed(0)
+    head = HEADS[name](spec, backbone, loss=CrossEntropy, decoding=DECODINGS[decoding], **options)
+    if isinstance(head, TokenCrfHead):
+        draw_transitions(head.crf)
+    return head.eval()
+
+
+def draw_transitions(crf: Crf, seed: int = 0) -> None:
+    drawn = random_potentials(crf.size, torch.Generator().manual_seed(seed))
+    with torch.no_grad():
+        for mine, value in zip(vars(crf.potentials).values(), vars(drawn).values(), strict=True):
+            mine.copy_(value)
+
+
+def fields_of(batch: Batch) -> Fields:
+    return batch.heads[HEAD]
+
+
+def scored(head: Any, backbone: Backbone, batch: Batch) -> Tensor:
+    scores: Tensor = head.scores(backbone.encode(batch.inputs), fields_of(batch))
+    return scores
+
+
+def draw_scores(batch: Batch, size: int, seed: int, scale: float = 2.0) -> Tensor:
+    """Random scores for every piece of a batch: decoding does not ask where they come from."""
+    return scale * torch.randn(*batch.inputs["input_ids"].shape, size, generator=torch.Generator().manual_seed(seed))

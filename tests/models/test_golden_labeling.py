@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 from torch.nn import functional
 
+from afinar.errors import ConfigError
+from afinar.models.backbone import Backbone
 from afinar.models.crf import Crf
+from afinar.models.decoding import Free, Repair
+from afinar.models.heads import TokenLinearHead
 from afinar.models.losses import CrossEntropy
 from afinar.models.paths import Potentials, best_paths, log_partition, path_scores
-from afinar.types import LabelSpace, TaskSpec
+from afinar.tagging.schemes import Scheme, illegal_words
+from afinar.tagging.table import TagTable
+from afinar.types import Encoded, LabelSpace, TaskSpec
 
 
 def chain(follow: list[list[float]]) -> Potentials:
@@ -89,6 +97,63 @@ def test_softmax_ner() -> None:
     expected = torch.tensor([[0.8119, 0.0666, 0.1214], [0.1027, 0.7587, 0.1386]])
     torch.testing.assert_close(probabilities, expected, atol=5e-5, rtol=0)
     assert probabilities.argmax(1).tolist() == [0, 1]  # PER, ORG of (PER, ORG, O)
+
+
+@pytest.fixture
+def wide(folder_of: Callable[..., Path]) -> Backbone:
+    """A network whose hidden states are 768 wide, as BERT-Base's."""
+    return Backbone(str(folder_of("bert", hidden_size=768, num_hidden_layers=1)))
+
+
+def test_shapes(wide: Backbone) -> None:
+    """types/shapes: of five labels, W_k is 768 x 5, and every h_i is scored by it (labeling)."""
+    spec = TaskSpec("token_classification", LabelSpace(("B-PER", "I-PER", "B-ORG", "I-ORG", "O")), alignment="first")
+    head = TokenLinearHead(spec, wide, CrossEntropy, Free, bias=False).eval()
+    assert head.classifier.weight.T.shape == (768, 5)
+    assert sum(parameter.numel() for parameter in head.parameters()) == 768 * 5
+    hidden = torch.randn(2, 7, 768, generator=torch.Generator().manual_seed(0))
+    scores = head.scores(Encoded(hidden, torch.ones(2, 7, dtype=torch.bool)), {})
+    torch.testing.assert_close(scores, hidden @ head.classifier.weight.T)
+
+
+def test_ner_labels(wide: Backbone) -> None:
+    """mlm/ner-labels: nine words and six labels make logits of 1 x 9 x 6, and the labels of the sentence are [5,0,5,5,5,2,3,5,4].
+
+    The text lists the labels of its words in prose, rightly; its code has [2,0,0,3,1,4,5,5,5], which no scheme admits and which names
+    neither Apple, nor Steve Jobs, nor Califórnia.
+    """
+    words = ["A", "Apple", "foi", "fundada", "por", "Steve", "Jobs", "na", "Califórnia"]
+    in_prose = ["O", "B-ORG", "O", "O", "O", "B-PER", "I-PER", "O", "B-LOC"]
+    names = ("B-ORG", "I-ORG", "B-PER", "I-PER", "B-LOC", "O")
+    spec = TaskSpec("token_classification", LabelSpace(names), scheme=Scheme.IOB2, alignment="first")
+    gold = [TagTable(names, Scheme.IOB2).index(tag) for tag in in_prose]
+    assert gold == [5, 0, 5, 5, 5, 2, 3, 5, 4]
+    assert illegal_words(in_prose, Scheme.IOB2) == []
+    assert illegal_words([names[tag] for tag in (2, 0, 0, 3, 1, 4, 5, 5, 5)], Scheme.IOB2) == [3, 4]
+
+    # A token for each word, between [CLS] and [SEP].
+    head = TokenLinearHead(spec, wide, CrossEntropy, Free).eval()
+    hidden = torch.randn(1, 11, 768, generator=torch.Generator().manual_seed(0))
+    scores = head.scores(Encoded(hidden, torch.ones(1, 11, dtype=torch.bool)), {})
+    logits = scores[:, 1:-1]
+    assert logits.shape == (1, 9, 6)
+    fields = {
+        "words": torch.arange(1, 10).unsqueeze(0),
+        "lengths": torch.tensor([9]),
+        "labels": torch.tensor([gold]),
+        "piece_labels": torch.tensor([[-100, *gold, -100]]),
+    }
+    torch.testing.assert_close(head.loss(scores, fields), functional.cross_entropy(logits.view(-1, 6), torch.tensor(gold)))
+
+    learned = torch.full((1, 11, 6), -1.0)
+    learned[0, range(1, 10), gold] = 3.0
+    (prediction,) = head.predictions(learned, fields)
+    assert prediction.label == in_prose
+    found = [(one["type"], " ".join(words[one["first_word"] : one["end_word"]])) for one in prediction.extra["entities"]]
+    assert found == [("ORG", "Apple"), ("PER", "Steve Jobs"), ("LOC", "Califórnia")]
+    # The six labels have no I-LOC: a place of two words cannot be spelt. Data complete the set (`tagging.table.closed`).
+    with pytest.raises(ConfigError, match="these lack I-LOC"):
+        Repair(TagTable(names, Scheme.IOB2))
 
 
 def test_crf_apple() -> None:

@@ -9,9 +9,24 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from labelled import CLS, SEP, Sentence, batch_of, entities, names_of, sentence, spread
+from labelled import (
+    CLS,
+    DECODINGS,
+    HEADS,
+    SEP,
+    SIZE,
+    Sentence,
+    batch_of,
+    build,
+    draw_scores,
+    entities,
+    fields_of,
+    names_of,
+    scored,
+    sentence,
+    spread,
+)
 from test_paths import enumerated, summed, tag_probabilities
-from test_token_heads import DECODINGS, HEADS, SIZE, bert, build, draw_scores, fields_of, scored
 from torch import Tensor
 
 from afinar.models.backbone import Backbone
@@ -19,7 +34,11 @@ from afinar.models.heads import TokenHead
 from afinar.tagging.schemes import Scheme, illegal_words
 
 Folders = Callable[..., Path]
-__all__ = ["bert"]  # the fixture
+
+
+@pytest.fixture(scope="module")
+def bert(folder_of: Folders) -> Backbone:
+    return Backbone(str(folder_of("bert", num_hidden_layers=1))).eval()
 
 
 def windows_of(pieces: int, limit: int, overlap: int) -> list[tuple[int, int]]:

@@ -124,6 +124,48 @@ def test_a_batch_without_known_targets_gives_zero_with_a_graph(loss_class: type[
     assert torch.equal(scores.grad, torch.zeros_like(scores))
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 12), st.integers(0, 999), st.lists(st.sampled_from([0, 1, 2, 3, 4, 6, 50, IGNORE_INDEX]), min_size=12, max_size=12))
+def test_every_target_from_k_on_is_skipped(size: int, seed: int, targets: list[int]) -> None:
+    """Tags of types that training never saw have indices of their own, from K on (`TagTable`)."""
+    scores, _ = draw(size, seed)
+    given_targets = torch.tensor(targets[:size])
+    keep = (given_targets >= 0) & (given_targets < 3)
+    for loss in (CrossEntropy(SINGLE, [0.5, 2.0, 3.0], 0.1), Focal(SINGLE, 1.5, {"b": 4.0})):
+        value = loss(scores, given_targets)
+        (gradient,) = torch.autograd.grad(value, scores)
+        assert not gradient[~keep].count_nonzero()
+        if keep.any():
+            torch.testing.assert_close(value, loss(scores[keep], given_targets[keep]))
+        else:
+            assert value.item() == 0
+
+
+@pytest.mark.parametrize("loss_class", [CrossEntropy, Focal])
+@pytest.mark.parametrize("multi", [False, True])
+def test_class_weights_by_name(loss_class: type[nn.Module], multi: bool) -> None:
+    """Those left out weigh 1, whatever the order of the names."""
+    spec = MULTI if multi else SINGLE
+    scores, targets = draw(8, 0, multi)
+    for by_name, listed in (({"c": 3.0, "a": 0.2}, [0.2, 1.0, 3.0]), ({"b": 0}, [1.0, 0.0, 1.0]), ({}, [1.0] * 3)):
+        loss, expected = (loss_class(spec, class_weights=weights)(scores, targets) for weights in (by_name, listed))
+        torch.testing.assert_close(loss, expected)
+
+
+def test_outside_words_that_weigh_less_move_the_network_less() -> None:
+    """Rare entities: with ``{"O": 0.2}`` a word outside pulls a fifth as hard as one of an entity; the average is weighted."""
+    spec = TaskSpec("token_classification", LabelSpace(("O", "B-PER", "I-PER")), (90, 6, 4))
+    scores, targets = torch.zeros(3, 3, requires_grad=True), torch.tensor([0, 1, 0])
+    (gradient,) = torch.autograd.grad(CrossEntropy(spec, {"O": 0.2})(scores, targets), scores)
+    expected = (torch.full((3, 3), 1 / 3) - functional.one_hot(targets, 3)) * torch.tensor([0.2, 1.0, 0.2]).unsqueeze(1) / 1.4
+    torch.testing.assert_close(gradient, expected)
+
+
+@pytest.mark.parametrize(("options", "plain"), [({}, True), ({"class_weights": {"a": 1.0}}, False), ({"label_smoothing": 0.1}, False)])
+def test_plain_says_whether_it_has_options(options: dict[str, object], plain: bool) -> None:
+    assert CrossEntropy(SINGLE, **options).plain is plain
+
+
 def test_loss_is_float32_under_half_precision() -> None:
     scores, targets = draw(4, 0)
     assert CrossEntropy(SINGLE)(scores.bfloat16(), targets).dtype == torch.float32
@@ -139,6 +181,12 @@ def test_losses_leave_no_trace_in_a_checkpoint() -> None:
         ({"class_weights": [1.0, 2.0]}, "2 numbers for 3 labels"),
         ({"class_weights": "balance"}, "'balanced'"),
         ({"class_weights": [1.0, -2.0, 1.0]}, "not negative"),
+        ({"class_weights": {"a": -2.0}}, "not negative"),
+        ({"class_weights": {"a": None}}, "weights are numbers"),
+        ({"class_weights": [1.0, "2", 1.0]}, "weights are numbers"),
+        ({"class_weights": [1.0, math.nan, 1.0]}, "weights are numbers"),
+        ({"class_weights": {"c": math.inf}}, "weights are numbers"),
+        ({"class_weights": {"A": 2.0}}, r"names 'A', which is no label.* There are: a, b, c"),
         ({"label_smoothing": 1.0}, "label_smoothing"),
     ],
 )

@@ -21,24 +21,26 @@ def implied(words: Sequence[str]) -> list[str]:
     is said at the command line counts, and an experiment has settings of its own beside the task.
 
     Raises:
-        ConfigError: a sweep over data sets of different tasks.
+        ConfigError: a sweep over data sets that ask for different ones.
     """
     given = {word.partition("=")[0]: word.partition("=")[2] for word in words}
     if "data" not in given:
         return []
     options = given["data"].split(",")
-    headers = {option: header(option, words) for option in options}
-    wanted = headers[options[0]]
-    if other := next((option for option in options if headers[option] != wanted), None):
-        raise ConfigError(
-            f"data={given['data']}: {options[0]} and {other} are for different tasks ({_spelled(wanted)}; {_spelled(headers[other])}): "
-            "sweep over one after the other"
-        )
-    return [f"{key}={value}" for key, value in wanted.items() if key not in given and ("experiment" not in given or key == "task")]
+    asked = [_asked(option, words, given) for option in options]
+    for option, other in zip(options, asked, strict=True):
+        if key := next((key for key in [*asked[0], *other] if asked[0].get(key) != other.get(key)), None):
+            values = " and ".join(keys.get(key, "the default") for keys in (asked[0], other))
+            raise ConfigError(
+                f"data={given['data']}: {options[0]} and {option} need a different {key} ({values}): sweep over data sets of one {key}, "
+                f"or set {key}=..."
+            )
+    return [f"{key}={value}" for key, value in asked[0].items()]
 
 
-def _spelled(keys: Mapping[str, str]) -> str:
-    return " ".join(f"{key}={value}" for key, value in keys.items()) or "the default"
+def _asked(option: str, words: Sequence[str], given: Mapping[str, str]) -> dict[str, str]:
+    """Return what a `data` option asks for where nothing else says it."""
+    return {key: value for key, value in header(option, words).items() if key not in given and ("experiment" not in given or key == "task")}
 
 
 def header(option: str, words: Sequence[str] = ()) -> dict[str, str]:

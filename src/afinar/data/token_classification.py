@@ -196,7 +196,7 @@ class TokenClassificationData(SupervisedData[Words, list[str]]):
                 f"{long} of {len(sentences)} {split} sentences are longer than {self.max_length} positions: read in {windows} windows",
             )
         if dropped := sentences.dropped():
-            self.note(split, f"the tokenizer drops {dropped} words of {split} whole: they are labelled by their neighbours")
+            self.note(split, f"words of {split} that the tokenizer drops whole, and that their neighbours label: {dropped}")
         self.note_positions(split, self.max_length, int((sentences.lengths / sentences.windows).max(initial=0)))
 
     # Batches.
@@ -253,27 +253,40 @@ class TokenClassificationData(SupervisedData[Words, list[str]]):
 def _label_space(gold: Sequence[list[str]], table: Table, column: str, scheme: Scheme | None, explicit: Sequence[str] | None) -> LabelSpace:
     """Return the tags in their order: the explicit one, else that of a hub's class names, else by type (plain labels: by name).
 
-    Under a scheme each type has all of its tags, those that training does not hold included.
+    Under a scheme each type has all of its tags, those that training does not hold included, and declared names of another scheme than
+    the tags were converted to are left out.
 
     Raises:
-        ConfigError: `explicit` repeats a label.
+        ConfigError: `explicit` repeats a label, or has one that is no tag of the scheme.
         DataError: the training data hold a tag that is not among the explicit ones, or fewer than two.
     """
     seen = {tag for tags in gold for tag in tags}
-    declared = table.class_names.get(column, ())
     if explicit is not None:
         order = [str(label) for label in explicit]
         if len(set(order)) < len(order):
             raise ConfigError(f"data.labels={order} repeats a label")
         if unknown := sorted(seen - set(order)):
             raise DataError(f"{table.source}: the tag '{unknown[0]}' is not in data.labels={order}.{nearest(unknown[0], order)}")
+        whole = _completed(order, scheme)
+        if foreign := [label for label in order if label not in whole]:
+            raise ConfigError(f"data.labels: '{foreign[0]}' is no tag of {scheme}, which these data follow; leave it out")
+        order = whole
     else:
-        order = list(declared) if seen <= set(declared) else sorted(seen)
-    if scheme is not None:
-        order = closed(seen, scheme) if explicit is None and not declared else [*order, *lacking(order, scheme)]
+        declared = _completed(table.class_names.get(column, ()), scheme)
+        by_type = sorted(seen) if scheme is None else closed(seen, scheme)
+        order = declared if seen <= set(declared) else by_type
     if len(order) < 2:
         raise DataError(f"{table.source}: every word has the tag '{order[0]}'; a classifier needs at least two")
     return LabelSpace(tuple(order))
+
+
+def _completed(names: Sequence[str], scheme: Scheme | None) -> list[str]:
+    """Return those of the names that are tags of the scheme, and behind them the tags that their types lack."""
+    if scheme is None:
+        return list(names)
+    tags = closed(names, scheme)
+    kept = [name for name in names if name in tags]
+    return [*kept, *lacking(kept, scheme)]
 
 
 def _going_on(tag: str) -> str:

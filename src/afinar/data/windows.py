@@ -37,13 +37,10 @@ class Windows:
         if pieces <= limit:
             return cls(np.zeros(1, np.int64), pieces, np.zeros(pieces, np.int64))
         starts = np.append(np.arange(0, pieces - limit, limit - overlap), pieces - limit)
-        place = np.arange(pieces)
-        left = place - starts[:, None]
-        right = starts[:, None] + limit - 1 - place
-        covered = (left >= 0) & (right >= 0)
-        left = np.where(starts[:, None] == 0, pieces, left)
-        right = np.where(starts[:, None] == pieces - limit, pieces, right)
-        return cls(starts, limit, np.where(covered, np.minimum(left, right), -1).argmax(0))
+        # Negative outside the window. A side where the text ends needs no care of its own: no other window reaches further there.
+        left = np.arange(pieces) - starts[:, None]
+        right = limit - 1 - left
+        return cls(starts, limit, np.minimum(left, right).argmax(0))
 
     def positions(self) -> NDArray[np.int64]:
         """Return int64 [P], the place of each piece in the window that owns it."""

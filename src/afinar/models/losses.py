@@ -8,6 +8,7 @@ gives 0, with a graph.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Literal
 
@@ -168,6 +169,6 @@ def _weights(spec: TaskSpec, class_weights: ClassWeights) -> Tensor:
         return torch.where(counts > 0, balanced, 0.0).float()
     if len(class_weights) != size:
         raise ConfigError(f"loss.class_weights has {len(class_weights)} numbers for {size} labels: give one for each, in their order.")
-    if min(class_weights) < 0:
-        raise ConfigError(f"loss.class_weights={list(class_weights)}: weights are not negative.")
+    if not all(isinstance(weight, int | float) and 0 <= weight < math.inf for weight in class_weights):
+        raise ConfigError(f"loss.class_weights={list(class_weights)}: weights are numbers, and not negative.")
     return torch.tensor([float(weight) for weight in class_weights])

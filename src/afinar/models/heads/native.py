@@ -94,9 +94,10 @@ class NativeTokenHead(SoftmaxTokenHead):
         super().__init__(spec, loss, decoding)
         self.model = own_head(backbone, AutoModelForTokenClassification, self.labels)
         if dropout is not None:
+            probability = check_dropout(dropout)
             for layer in self.model.modules():
                 if isinstance(layer, nn.Dropout):
-                    layer.p = check_dropout(dropout)
+                    layer.p = probability
 
     def scores(self, encoded: Encoded, fields: Fields) -> Tensor:
         scores: Tensor = self.model(inputs_embeds=encoded.hidden, attention_mask=encoded.mask.long()).logits

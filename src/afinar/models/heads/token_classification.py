@@ -81,7 +81,7 @@ class TokenAttentionHead(SoftmaxTokenHead):
     ) -> None:
         super().__init__(spec, loss, decoding)
         width = backbone.hidden_size
-        heads = int(backbone.config.num_attention_heads) if attention_heads is None else attention_heads
+        heads = int(getattr(backbone.config, "num_attention_heads", 0)) if attention_heads is None else attention_heads
         if heads < 1 or width % heads:
             raise ConfigError(f"head.attention_heads={heads} does not divide the width of the model, {width}: give a divisor of it")
         self.attention = nn.MultiheadAttention(width, heads, batch_first=True)
