@@ -90,7 +90,7 @@ def test_its_commands_run(words: list[str], recwarn: pytest.WarningsRecorder) ->
             (name,) = metadata["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
             assert (ROOT / folder / name / "__init__.py").is_file()
         case ["afinar", "train", *rest] if "--help" in rest:
-            assert "head: cosine, linear, masked_lm, mlp, native" in done("train", *rest).out
+            assert "head: cosine, linear, masked_lm, mlp, native, token_attention, token_crf, token_linear" in done("train", *rest).out
         case ["afinar", "train", *rest]:
             before = len(list(find_runs("outputs")))
             done("train", *shortened(rest, Path("hub")))
@@ -175,7 +175,7 @@ def test_a_folder_with_a_space_and_a_comma_in_its_name(tmp_path: Path) -> None:
 
 def test_a_mistyped_option_of_ones_own_is_one_line_with_the_nearest(tmp_path: Path) -> None:
     error = afinar("train", "--config-dir", "examples/plugin/my_afinar/conf", "head=cosin", f"output={tmp_path}").error
-    assert error == "head=cosin: there is no such option. Did you mean 'cosine'? Options: cosine, linear, masked_lm, mlp, native"
+    assert error == "head=cosin: there is no such option. Did you mean 'cosine'? Options: cosine, linear, masked_lm, mlp, native, token_attention, token_crf, token_linear"
 
 
 def test_a_key_that_the_class_does_not_take_is_one_line(tmp_path: Path) -> None:

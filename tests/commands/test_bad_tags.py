@@ -254,8 +254,8 @@ def test_what_is_for_words_is_refused_for_texts(word: str, said: str, refused: R
 
 
 def test_data_of_texts_for_words_and_the_other_way_round(refused: Refused) -> None:
-    assert "has no column 'text' (data.text_column)" in refused("data=demo_ner", SMALL, "task=sequence_classification")
-    assert "data has no key 'label_column'" in refused("data=demo_sentiment", SMALL, "task=token_classification")
+    assert "data=demo_ner is made for task=token_classification" in refused("data=demo_ner", SMALL, "task=sequence_classification")
+    assert "data=demo_sentiment is made for task=sequence_classification" in refused("data=demo_sentiment", SMALL, "task=token_classification")
 
 
 # Finished runs
@@ -268,7 +268,7 @@ def test_data_of_texts_for_words_and_the_other_way_round(refused: Refused) -> No
         (["alignment=all"], "'alignment' is a group, which was chosen when the run was trained"),
         (["head=token_linear"], "'head' is a group"),
         (["decoding=none,repair"], "decoding: a finished run takes one value, not several"),
-        (["data.overlap=30"], "data.overlap=30: give a number from 0 to 29"),
+        (["data.overlap=46"], "data.overlap=46: give a number from 0 to 45"),
         (["data.max_length=2"], "data.max_length=2 leaves no room"),
     ],
 )
@@ -326,3 +326,20 @@ def test_a_sentence_without_words_among_others_is_labelled(tagged: RunFolder, tm
     assert [record["tokens"] for record in records] == rows
     assert [len(record["prediction"]) for record in records] == [2, 0, 1]
     assert [[cells[0] for cells in sentence] for sentence in read_conll(tmp_path / "out.conll")] == [rows[0], rows[2]]
+
+
+@pytest.mark.parametrize(
+    ("words", "group"),
+    [
+        (["data=demo_ner", "head=token_linear", "pooling=mean"], "pooling"),
+        (["data=demo_ner", "head=token_crf", "pooling=max"], "pooling"),
+        (["head=mlp", "decoding=repair"], "decoding"),
+        (["head=linear", "decoding._target_=afinar.models.decoding.Repair"], "decoding"),
+        (["head=linear", "alignment=all"], "alignment"),
+        (["data=demo_text", "loss.class_weights=balanced"], "loss"),
+    ],
+)
+def test_a_group_that_changes_nothing_is_refused(words: list[str], group: str, fast: list[str], tmp_path: Path) -> None:
+    error = afinar("train", *words, *fast, f"output={tmp_path}").error
+    assert "has no effect" in error
+    assert f"use the {group}" in error

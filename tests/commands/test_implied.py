@@ -25,7 +25,9 @@ NER, POS = "data.reader.sizes={train: 24, validation: 8, test: 8}", "data.reader
         (["data=demo_pos", "head=token_linear"], ["task=token_classification", "monitor=accuracy"]),
         (["data=demo_pos", "monitor=f1_macro"], ["task=token_classification"]),
         (["data=demo_pos", "task=token_classification"], ["monitor=accuracy"]),
-        (["data=demo_ner", "task=sequence_classification"], []),
+        (["data=demo_text"], ["task=masked_lm"]),
+        (["data=demo_topic", "task=sequence_classification"], []),
+        (["-m", "data=choice(demo_ner,conll)"], ["task=token_classification"]),
         (["experiment=lener_br", "data=demo_pos"], ["task=token_classification"]),
         (["data=demo_ner,conll2003", "-m"], ["task=token_classification"]),
         (["-m", "data=ud,bosque_pos"], ["task=token_classification", "monitor=accuracy"]),
@@ -43,8 +45,12 @@ def test_what_is_not_said_is_implied(words: list[str], found: list[str]) -> None
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["data=demo_ner,demo_sentiment"], "demo_ner and demo_sentiment need a different task (token_classification and the default)"),
-        (["data=demo_sentiment,demo_ner"], "demo_sentiment and demo_ner need a different task (the default and token_classification)"),
+        (["data=demo_ner,csv"], "demo_ner and csv need a different task (token_classification and the default)"),
+        (
+            ["data=demo_sentiment,demo_ner"],
+            "demo_sentiment and demo_ner need a different task (sequence_classification and token_classification)",
+        ),
+        (["data=demo_ner", "task=sequence_classification"], "data=demo_ner is made for task=token_classification, not for task=sequence_"),
         (["data=demo_ner,conll,demo_pos"], "demo_ner and demo_pos need a different monitor (the default and accuracy)"),
     ],
 )
@@ -59,7 +65,7 @@ def test_a_sweep_over_what_does_not_go_together_is_refused(words: list[str], sai
 def test_headers_name_tasks_and_keys_that_there_are() -> None:
     tasks = {file.stem for file in (conf_folder() / "task").glob("*.yaml")}
     found = {file.stem: header(file.stem) for file in (conf_folder() / "data").glob("*.yaml")}
-    assert sum(bool(keys) for keys in found.values()) == 11
+    assert sum(bool(keys) for keys in found.values()) == 19
     for option, keys in found.items():
         assert keys.keys() <= {"task", "monitor"}, option
         assert keys.get("task", "sequence_classification") in tasks, option

@@ -263,17 +263,17 @@ def test_columns_in_columns_out(run: RunFolder, labelled: Path, predicted: Any) 
             assert probability == "_" if expected is None else float(probability) == pytest.approx(expected, abs=6e-5)
 
 
-def test_columns_of_words_alone(run: RunFolder, labelled: Path, tmp_path: Path, predicted: Any) -> None:
+def test_columns_of_words_alone(tagged: RunFolder, labelled: Path, tmp_path: Path, predicted: Any) -> None:
     words = [words for words, _ in sentences(labelled / "test.conll")]
     (tmp_path / "words.conll").write_text("\n\n".join("\n".join(sentence) for sentence in words), encoding="utf-8")
-    assert_same(predicted(run, tmp_path / "words.conll"), without_gold(read_jsonl(run.predictions("test"))))
+    assert_same(predicted(tagged, tmp_path / "words.conll"), without_gold(read_jsonl(tagged.predictions("test"))))
 
 
 @pytest.mark.parametrize("ending", ["jsonl", "parquet", "conllu"])
-def test_other_formats_are_read_by_their_ending(ending: str, run: RunFolder, labelled: Path, tmp_path: Path, predicted: Any) -> None:
+def test_other_formats_are_read_by_their_ending(ending: str, tagged: RunFolder, labelled: Path, tmp_path: Path, predicted: Any) -> None:
     from datasets import Dataset
 
-    stored = read_jsonl(run.predictions("test"))
+    stored = read_jsonl(tagged.predictions("test"))
     file = tmp_path / f"words.{ending}"
     if ending == "jsonl":
         file.write_text("".join(json.dumps({"tokens": record["tokens"], "other": 1}) + "\n" for record in stored), encoding="utf-8")
@@ -281,7 +281,7 @@ def test_other_formats_are_read_by_their_ending(ending: str, run: RunFolder, lab
         Dataset.from_list([{"tokens": record["tokens"]} for record in stored]).to_parquet(file)
     else:
         write_conllu(file, [(record["tokens"], ["_"] * len(record["tokens"])) for record in stored])
-    assert_same(predicted(run, file), without_gold(stored))
+    assert_same(predicted(tagged, file), without_gold(stored))
 
 
 def test_syntactic_words_of_a_treebank(tagged: RunFolder, tmp_path: Path, predicted: Any) -> None:
@@ -296,7 +296,7 @@ def test_syntactic_words_of_a_treebank(tagged: RunFolder, tmp_path: Path, predic
 
 @pytest.mark.parametrize("ending", ["txt", "jsonl", "csv"])
 def test_plain_text_is_cut_into_words_and_entities_know_their_characters(
-    ending: str, run: RunFolder, tmp_path: Path, predicted: Any
+    ending: str, tagged: RunFolder, tmp_path: Path, predicted: Any
 ) -> None:
     file = tmp_path / f"in.{ending}"
     if ending == "txt":
@@ -305,12 +305,12 @@ def test_plain_text_is_cut_into_words_and_entities_know_their_characters(
         file.write_text("".join(json.dumps({"text": text}) + "\n" for text in TEXTS), encoding="utf-8")
     else:
         file.write_text("text\n" + "".join('"' + text.replace('"', '""') + '"\n' for text in TEXTS), encoding="utf-8")
-    records = predicted(run, file)
+    records = predicted(tagged, file)
     assert [record["text"] for record in records] == list(TEXTS)
     assert any(record["entities"] for record in records)
     for record in records:
         assert_places(record)
-        (of_words,) = load(run.path).predict([record["tokens"]])
+        (of_words,) = load(tagged.path).predict([record["tokens"]])
         assert of_words["prediction"] == record["prediction"]
     assert records[0]["tokens"] == ["A", "Editora", "Nunes", "contratou", "Ana", "Souza", "em", "Porto", "Serra", "."]
     assert records[1]["tokens"][7:] == [";", "😀", "disse-lhe", "a", "d'água", ",", "a", "1.234,56", "km", "."]

@@ -415,6 +415,18 @@ def test_the_overlap_changes_nothing_where_sentences_fit(make: Make) -> None:
     assert same(batches[0], batches[2])
 
 
+def test_windows_share_a_quarter_of_their_room_by_default(make: Make) -> None:
+    found = {}
+    for overlap in (None, 3, 2):
+        data = ready(make, max_length=14, overlap=overlap)
+        data.use_texts([["bom"] * 40])
+        data.setup("predict")
+        (batch,) = data.predict_dataloader()
+        found[overlap] = tensors(batch)
+    assert all(torch.equal(found[None][name], found[3][name]) for name in found[3])
+    assert not torch.equal(found[None]["words"], found[2]["words"])
+
+
 @pytest.mark.parametrize("max_length", [200, 12])
 def test_loader_processes_make_the_same_batches(make: Make, max_length: int) -> None:
     found = []

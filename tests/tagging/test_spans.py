@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -52,7 +54,7 @@ def test_entities_survive_being_written_as_tags(drawn: tuple[list[Span], int], s
     tags = to_tags(found, length, scheme)
     assert len(tags) == length
     assert illegal_words(tags, scheme) == []
-    touching = any(one.end == other.start and one.type == other.type for one, other in zip(found, found[1:], strict=False))
+    touching = any(one.end == other.start and one.type == other.type for one, other in pairwise(found))
     if scheme is not Scheme.IO or not touching:  # IO cannot tell neighbours of one type apart
         assert spans(tags, scheme) == spans(tags) == found
         for other in set(Scheme) - {Scheme.IO}:

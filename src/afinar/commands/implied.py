@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+
 from afinar.conf import conf_folder
 from afinar.errors import ConfigError
 
@@ -17,16 +20,19 @@ _FOLDER_FLAGS = ("--config-dir", "-cd")
 def implied(words: Sequence[str]) -> list[str]:
     """Return the overrides that the chosen `data` options ask for and that are not among the words.
 
-    ``# @task token_classification`` at the head of ``data/conll.yaml`` stands for ``task=token_classification`` beside ``data=conll``. What
-    is said at the command line counts, and an experiment has settings of its own beside the task.
+    ``# @task token_classification`` at the head of ``data/conll.yaml`` stands for ``task=token_classification`` beside ``data=conll``.
+    Other keys count where the command line says nothing, and an experiment has settings of its own beside the task.
 
     Raises:
-        ConfigError: a sweep over data sets that ask for different ones.
+        ConfigError: a sweep over data sets that ask for different ones, or a task that the data are not made for.
     """
     given = {word.partition("=")[0]: word.partition("=")[2] for word in words}
     if "data" not in given:
         return []
-    options = given["data"].split(",")
+    options = _options(given["data"])
+    for option in options:
+        if (task := header(option, words).get("task")) and task not in _options(given.get("task", task)):
+            raise ConfigError(f"data={option} is made for task={task}, not for task={given['task']}: leave that out, or choose other data")
     asked = [_asked(option, words, given) for option in options]
     for option, other in zip(options, asked, strict=True):
         if key := next((key for key in [*asked[0], *other] if asked[0].get(key) != other.get(key)), None):
@@ -36,6 +42,15 @@ def implied(words: Sequence[str]) -> list[str]:
                 f"or set {key}=..."
             )
     return [f"{key}={value}" for key, value in asked[0].items()]
+
+
+def _options(value: str) -> list[str]:
+    """Return the options that a group's value names: one, or those of a sweep."""
+    try:
+        override = OverridesParser.create().parse_override(f"group={value}")
+    except HydraException:
+        return [value]  # it is refused as soon as the configuration is composed
+    return [str(option) for option in override.sweep_string_iterator()] if override.is_sweep_override() else [value]
 
 
 def _asked(option: str, words: Sequence[str], given: Mapping[str, str]) -> dict[str, str]:

@@ -16,6 +16,7 @@ from afinar.commands.composition import readable_errors, run_app
 from afinar.commands.implied import implied
 from afinar.commands.naming import config_hash, fixed_keys, job_count, sweep_name
 from afinar.commands.options import is_override, quote_paths
+from afinar.commands.unused import check_used
 from afinar.console import fail, say
 from afinar.errors import UserError
 from afinar.run_folder import RunFolder
@@ -79,6 +80,7 @@ def run_job(config: DictConfig, run: RunFolder, command: str) -> float | None:
     anew = {} if config.resume else {"wandb_id": None}
     run.update_status(**_facts(config), **anew, command=command, status="running", started=_now(), error=None)
     try:
+        check_used(config, run.overrides)
         train(config, run)
     except UserError as error:
         _failed(run, started, str(error))

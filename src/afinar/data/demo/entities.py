@@ -81,7 +81,7 @@ CLAUSES = (
     "a senhora BORN ligou",
     "a senhora BORN , de CITY , ligou",
     # A capital letter alone is no name.
-    "Natal é em dezembro",
+    "Natal é em dezembro , diz PER",
     "no Natal PER viajou para LOC",
     "em Natal PER abriu a ORG",
     "Rosa é a cor da casa de PER",

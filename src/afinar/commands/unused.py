@@ -1,0 +1,29 @@
+"""Settings that would change nothing: better refused than thought to have been compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from omegaconf import DictConfig, OmegaConf
+
+from afinar.errors import ConfigError
+
+SHARED = ("pooling", "loss", "decoding", "alignment", "sampling")
+"""Groups that others refer to: a head its pooling, loss and decoding, the data their alignment and sampling."""
+
+
+def check_used(config: DictConfig, overrides: Sequence[str]) -> None:
+    """Refuse an override of a group that nothing in the configuration refers to.
+
+    Args:
+        config: as composed, references unresolved.
+        overrides: the words of one job.
+
+    Raises:
+        ConfigError: naming the group.
+    """
+    others = OmegaConf.to_yaml(OmegaConf.masked_copy(config, [str(key) for key in config if key not in SHARED]), resolve=False)
+    for override in overrides:
+        group = override.lstrip("+~").partition("=")[0].partition(".")[0]
+        if group in SHARED and f"${{{group}}}" not in others:
+            raise ConfigError(f"{override} has no effect: neither the head nor the data of this task use the {group}; leave it out")
