@@ -255,7 +255,8 @@ def test_what_is_for_words_is_refused_for_texts(word: str, said: str, refused: R
 
 def test_data_of_texts_for_words_and_the_other_way_round(refused: Refused) -> None:
     assert "data=demo_ner is made for task=token_classification" in refused("data=demo_ner", SMALL, "task=sequence_classification")
-    assert "data=demo_sentiment is made for task=sequence_classification" in refused("data=demo_sentiment", SMALL, "task=token_classification")
+    said = refused("data=demo_sentiment", SMALL, "task=token_classification")
+    assert "data=demo_sentiment is made for task=sequence_classification" in said
 
 
 # Finished runs

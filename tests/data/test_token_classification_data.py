@@ -511,14 +511,16 @@ def check_predictions(data: TokenClassificationData, texts: list[str] | None) ->
     assert set(batch.heads["label"]) == {"words", "lengths"}
     assert dict(zip(batch.rows.tolist(), batch.heads["label"]["lengths"].tolist(), strict=True)) == {0: 6, 1: 2}
     for row in (0, 1):
-        assert data.example("predict", row) == ({"text": texts[row]} if texts else {}) | {"tokens": WORDS[row]}
+        example = data.example("predict", row)
+        assert example == {"tokens": WORDS[row]} | ({"text": texts[row], "offsets": example["offsets"]} if texts else {})
+        assert not texts or [texts[row][start:end] for start, end in example["offsets"]] == WORDS[row]
     entity = {"type": "PER", "first_word": 0, "end_word": 2}
     found = data.present({"prediction": [], "entities": [entity]}, 0)
     where = {"start": 0, "end": 7} if texts else {}
-    assert found == {"prediction": [], "entities": [{**entity, **where, "text": "A Maria"}]}
+    assert found == {**data.example("predict", 0), "prediction": [], "entities": [{**entity, **where, "text": "A Maria"}]}
     assert entity == {"type": "PER", "first_word": 0, "end_word": 2}
     plain = {"prediction": ["O"]}
-    assert data.present(plain, 1) == plain
+    assert data.present(plain, 1) == {**data.example("predict", 1), **plain}
 
 
 def test_new_input_replaces_the_old(make: Make) -> None:
@@ -543,7 +545,8 @@ def test_texts_without_words_are_sentences_without_words(make: Make) -> None:
     data.use_texts(["123"])
     (batch,) = data.predict_dataloader()
     assert batch.heads["label"]["words"].tolist() == [[-1]]
-    assert data.present({"prediction": [], "entities": []}, 0) == {"prediction": [], "entities": []}
+    empty = {"text": "123", "tokens": [], "offsets": []}
+    assert data.present({"prediction": [], "entities": []}, 0) == {**empty, "prediction": [], "entities": []}
 
 
 @pytest.mark.parametrize(
@@ -573,7 +576,7 @@ def test_a_file_with_neither_words_nor_text(make: Make, write: Callable[..., str
     data = ready(make, text_column="frase")
     data.use_input(write("b.csv", "frase\nbom dia\n"))
     data.setup("predict")
-    assert data.example("predict", 0) == {"text": "bom dia", "tokens": ["bom", "dia"]}
+    assert data.example("predict", 0) == {"text": "bom dia", "tokens": ["bom", "dia"], "offsets": [[0, 3], [4, 7]]}
 
 
 PIECES = st.one_of(

@@ -71,16 +71,15 @@ class SupervisedData(TextDataModule, Generic[Input, GoldItem]):
         """Return the task as the training source, and the rows of it that train, decide it."""
 
     @abstractmethod
-    def check_spec(self, spec: TaskSpec) -> None:
-        """Raise ConfigError where the task of a stored run contradicts the options."""
-
-    @abstractmethod
     def tokenized(self, inputs: Sequence[Input]) -> Any:
         """Return the tables of tokenized inputs, row by row."""
 
     @abstractmethod
     def prepare(self, split: str, part: Split[Input, GoldItem], tables: Any) -> SplitData:
         """Return the examples of a split."""
+
+    def check_spec(self, spec: TaskSpec) -> None:
+        """Raise ConfigError where the task of a stored run contradicts the options."""
 
     def strata(self, gold: Sequence[GoldItem]) -> list[str] | None:
         """Return the label of each row, for stratified cuts; None where there is no such thing."""

@@ -130,9 +130,6 @@ class TokenClassificationData(SupervisedData[Words, list[str]]):
 
     # The task.
 
-    def check_spec(self, spec: TaskSpec) -> None:
-        pass  # files that follow another scheme than the run are found out, or converted, as they are read
-
     def derive_spec(self, source: WordSource, rows: Rows) -> TaskSpec:
         assert source.gold is not None
         space = _label_space(source.gold, source.table, self.tags_column, self._train_scheme, self.labels)
@@ -223,20 +220,27 @@ class TokenClassificationData(SupervisedData[Words, list[str]]):
     # What is recorded.
 
     def example(self, split: str, row: int) -> dict[str, Any]:
-        """Return one example of a loaded split: its `tokens`, its gold `tags` where it has any, and its `text` where it was one."""
+        """Return one example of a loaded split: its `tokens`, and its gold `tags` where it has any.
+
+        Of a plain text, also the `text`, and as `offsets` the first character of each token and the character after its last.
+        """
         part = self.splits[split]
         position = int(part.rows[row])
         record: dict[str, Any] = {"tokens": list(part.source.inputs[position])}
         if split == "predict" and self._texts is not None:
-            record = {"text": self._texts[position].text, **record}
+            text = self._texts[position]
+            record = {"text": text.text, **record, "offsets": [list(span) for span in text.spans]}
         if part.source.gold is not None:
             record["tags"] = list(part.source.gold[position])
         return record
 
     def present(self, record: dict[str, Any], row: int) -> dict[str, Any]:
-        """Return a prediction with the words of each entity, and its characters where a plain text was given."""
+        """Return a prediction with its words and those of each entity; of a plain text, also with their characters."""
+        return {**self.example("predict", row), **record, **self._located(record, row)}
+
+    def _located(self, record: dict[str, Any], row: int) -> dict[str, Any]:
         if "entities" not in record:
-            return record
+            return {}
         words = self.splits["predict"].source.inputs[row]
         entities = []
         for entity in record["entities"]:
@@ -247,7 +251,7 @@ class TokenClassificationData(SupervisedData[Words, list[str]]):
                 split = self._texts[row]
                 start, stop = split.between(first, end)
                 entities.append({**entity, "start": start, "end": stop, "text": split.text[start:stop]})
-        return {**record, "entities": entities}
+        return {"entities": entities}
 
 
 def _label_space(gold: Sequence[list[str]], table: Table, column: str, scheme: Scheme | None, explicit: Sequence[str] | None) -> LabelSpace:
