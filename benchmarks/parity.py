@@ -36,15 +36,18 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--batch-size", type=int, default=32)
     parser.add_argument("--lr", type=float, default=5e-5)
+    parser.add_argument("--sampling", default="LengthBuckets", help="a class of afinar.data.sampling: LengthBuckets, RandomBatches")
+    parser.add_argument("--pool", type=int, help="batches that LengthBuckets sorts together")
+    parser.add_argument("--arms", nargs="+", default=["afinar", "trainer"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     options = parser.parse_args()
     quiet_libraries()
-    scores: dict[str, list[float]] = {"afinar": [], "trainer": []}
+    scores: dict[str, list[float]] = {arm: [] for arm in options.arms}
     for seed in options.seeds:
         data = datamodule(options, seed)
-        scores["afinar"].append(run_afinar(options, data, seed))
-        scores["trainer"].append(run_trainer(options, data, seed))
-        print(f"seed {seed}: afinar {scores['afinar'][-1]:.4f}, Trainer {scores['trainer'][-1]:.4f}", flush=True)
+        for arm in options.arms:
+            scores[arm].append({"afinar": run_afinar, "trainer": run_trainer}[arm](options, data, seed))
+            print(f"seed {seed}: {arm} {scores[arm][-1]:.4f}", flush=True)
     table = Table(title=f"{options.examples} sentences, {options.epochs} epochs, lr {options.lr:g}: entity F1", title_justify="left")
     for column in ("", "mean", "lowest", "highest"):
         table.add_column(column)
@@ -54,6 +57,7 @@ def main() -> None:
 
 
 def datamodule(options: argparse.Namespace, seed: int):
+    from afinar.data import sampling
     from afinar.data.readers import JsonlReader, reader_for
     from afinar.data.token_classification import TokenClassificationData
 
@@ -66,6 +70,7 @@ def datamodule(options: argparse.Namespace, seed: int):
         tags_column=options.tags_column,
         limit=options.examples,
         batch_size=options.batch_size,
+        sampling=partial(getattr(sampling, options.sampling), **({"pool": options.pool} if options.pool else {})),
         seed=seed,
     )
     data.prepare_data()

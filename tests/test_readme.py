@@ -21,7 +21,7 @@ from afinar.data.cache import cache_root
 from afinar.data.demo import generate
 from afinar.pretrained import tiny_folder
 from afinar.run_folder import find_runs, write_jsonl
-from commandline import PRAISE, done, only_run, read_jsonl, reviews, write_csv
+from commandline import PRAISE, done, only_run, read_jsonl, reviews, write_conll, write_conllu, write_csv
 from documents import OUTPUT, PYTHON, ROOT, SHELL, Block, Document
 from shortened import composed, shortened, stand_ins
 
@@ -54,9 +54,14 @@ def place(blank: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pat
         (place / folder).mkdir()
         for seed, (name, count) in enumerate({"train": 40, "validation": 16, "test": 16}.items()):
             write_csv(place / folder / f"{name}.csv", reviews(count, seed), ("text", "toxic" if folder == "told_br" else "label"))
+    for folder in ("lener", "bosque"):
+        (place / folder).mkdir()
     for name, split in {"train": "train", "dev": "validation", "test": "test", "new": "test"}.items():
-        rows = generate("ner", split, 40 if name == "train" else 16, seed=0)
-        (place / f"{name}.conll").write_text("".join(f"{line}\n" for row in rows for line in sentence_lines(row)), encoding="utf-8")
+        size = 40 if name == "train" else 16
+        named, parts = ([(row["tokens"], row["tags"]) for row in generate(corpus, split, size, seed=0)] for corpus in ("ner", "pos"))
+        write_conll(place / f"{name}.conll", named)
+        write_conll(place / "lener" / f"{name}.conll", named)
+        write_conllu(place / "bosque" / f"{name}.conllu", parts)
     write_jsonl(place / "slots.jsonl", ({"tokens": row["tokens"], "slots": row["tags"]} for row in generate("ner", "train", 40, seed=0)))
     (place / "new.txt").write_text("".join(f"{text}.\n" for text, _ in reviews(16, 9)), encoding="utf-8")
     (place / "hub").mkdir()
@@ -71,10 +76,6 @@ def place(blank: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pat
         train("data=conll", *files, name_the_run="conll")
         done("export", "run=outputs/demo_sentiment/RUN", "to=my_model")
         yield place
-
-
-def sentence_lines(row: dict[str, Any]) -> list[str]:
-    return [*(f"{token}\t{tag}" for token, tag in zip(row["tokens"], row["tags"], strict=True)), ""]
 
 
 def train(*words: str, name_the_run: str) -> None:
