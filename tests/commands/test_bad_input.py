@@ -448,12 +448,33 @@ def test_predict_names_the_line_of_an_empty_text(trained: RunFolder, tmp_path: P
 
 def test_predict_keeps_earlier_predictions_when_it_fails(trained: RunFolder, tmp_path: Path) -> None:
     target = tmp_path / "out.jsonl"
-    target.write_text("earlier\n")
+    earlier = '{"row": 0, "text": "bom", "prediction": "pos"}\n'
+    target.write_text(earlier)
     file = write_csv(tmp_path / "in.csv", [("bom",)], header=("review",))
     error = afinar("predict", f"run={trained}", f"input={file}", f"predictions={target}").error
     assert "has no column 'text' (data.text_column)" in error
-    assert target.read_text() == "earlier\n"
+    assert target.read_text() == earlier
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".out")] == []
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+def test_predictions_take_no_other_files_place(command: str, trained: RunFolder, corpus: Path, tmp_path: Path) -> None:
+    words = [command, f"run={trained}", *([f"input={corpus / 'test.csv'}"] if command == "predict" else [])]
+    for name, content in {"train.jsonl": '{"text": "bom", "label": "pos"}\n', "notes.txt": "mine\n", "list.json": "[1]\n"}.items():
+        (tmp_path / name).write_text(content)
+        assert f"{name} exists and holds no predictions: name another file" in afinar(*words, f"predictions={tmp_path / name}").error
+        assert (tmp_path / name).read_text() == content
+    assert f"predictions={tmp_path} is a folder: name a file in it" in afinar(*words, f"predictions={tmp_path}").error
+    assert "predictions are written as JSON lines (.jsonl)" in afinar(*words, f"predictions={tmp_path / 'a.csv'}").error
+    for _ in range(2):  # earlier predictions are replaced
+        done(*words, f"predictions={tmp_path / 'p.jsonl'}")
+
+
+def test_a_key_of_another_task_is_named_with_it(fast: list[str], tmp_path: Path) -> None:
+    error = afinar("train", "data=jsonl", "data.train=a.jsonl", "data.tags_column=slots", *fast, f"output={tmp_path}").error
+    assert "'data.tags_column' is a key of task=token_classification, and another task was chosen" in error
+    error = afinar("train", "data=demo_ner", "data.truncation=tail", *fast, f"output={tmp_path}").error
+    assert "'data.truncation' is a key of task=sequence_classification" in error
 
 
 def test_predict_names_a_missing_input(trained: RunFolder, tmp_path: Path) -> None:

@@ -286,11 +286,11 @@ def test_a_finished_run_refuses_what_it_cannot_do(
 
 def test_a_classifier_of_texts_writes_no_columns(trained: RunFolder, corpus: Path, tmp_path: Path) -> None:
     target = tmp_path / "labels.conll"
-    target.write_text("earlier\n")
+    target.write_text("bom\tpos\t0.9000\n")
     said = "only predictions of words can be written in CoNLL; name a file that ends in .jsonl"
     assert said in afinar("predict", f"run={trained}", f"input={corpus / 'test.csv'}", f"predictions={target}").error
     assert said in afinar("evaluate", f"run={trained}", f"predictions={target}").error
-    assert target.read_text() == "earlier\n"
+    assert target.read_text() == "bom\tpos\t0.9000\n"
 
 
 def test_a_classifier_of_texts_has_no_decoding(trained: RunFolder) -> None:

@@ -375,3 +375,8 @@ def test_the_real_corpora_need_no_repair(shared_data: Path) -> None:
         tags = read_tags(table, column, words)
         assert [len(sentence) for sentence in tags] == [len(sentence) for sentence in words]
         assert settle_scheme(tags, table) == (tags, scheme, [])
+
+
+def test_many_illegal_tags_raise_a_doubt_about_the_scheme() -> None:
+    report = settle_scheme(*conll("|".join(["B-PER"] * 12)), scheme="iobes")
+    assert report.notes[0].endswith("repaired as conlleval reads them; so many that they may follow another scheme than iobes")

@@ -67,7 +67,8 @@ def show(runs: Sequence[RunFolder], metrics: Sequence[str] | None = None) -> Non
         known = list(dict.fromkeys(name for row in rows for name in row.scores))
         for name in metrics or ():
             if name not in known:
-                raise UserError(f"no run has the metric '{name}'.{nearest(name, known)} There are: {', '.join(known)}")
+                overall = [metric for metric in known if metric.count("/") == 1]
+                raise UserError(f"no run has the metric '{name}'.{nearest(name, known)} There are: {', '.join(overall)}")
         shown = list(metrics) if metrics else [name for name in _monitored(rows) if name in known] or known[:2]
         first = shown[0]
         sign = -1 if direction(first) == "max" else 1
@@ -88,7 +89,8 @@ def show(runs: Sequence[RunFolder], metrics: Sequence[str] | None = None) -> Non
     for run in runs:
         status = run.status.get("status", "unknown")
         if status != "done":
-            say(f"{status}: {run}: {run.status.get('error') or 'no reason recorded'}")
+            reason = "still at work, or killed: repeat its command with resume=true" if status == "running" else "no reason recorded"
+            say(f"{status}: {run}: {run.status.get('error') or reason}")
     for folder in sorted({str(run.path.parent) for run in runs}):
         say(f"runs are in {folder}")
 

@@ -92,13 +92,24 @@ def explain(error: Exception) -> str:
         return f"{group}={option}: there is no such option.{nearest(option, options)} Options: {', '.join(options) or 'none'}"
     if match := re.search(r"Could not override '([^']+)'|Key '([^']+)' is not in struct", text):
         full = re.search(r"full_key: (\S+)", text)
-        key = (full.group(1) if full else None) or match.group(1) or match.group(2)
+        key = str((full.group(1) if full else None) or match.group(1) or match.group(2))
+        if tasks := tasks_with(key):
+            named = " and ".join(f"task={task}" for task in tasks)
+            return f"'{key}' is a key of {named}, and another task was chosen: add the task, or leave the key out"
         return f"there is no key '{key}'.{nearest(key, known_keys())} To add a key of your own write +{key}=..."
     if match := re.search(r"Ambiguous value for argument '([^']+)'", text):
         return f"{match.group(1)} names several values: add -m to run a job for each, or write key=[a,b] for one list"
     if match := re.search(r"Missing mandatory value: (\S+)|MissingMandatoryValue", text):
         return f"{match.group(1) or 'a key'} has no value: set it at the command line"
     return " ".join(str(error).split("\nSet the environment variable")[0].split())
+
+
+def tasks_with(key: str) -> list[str]:
+    """Return the tasks whose data module has a key, as it is typed."""
+    import yaml
+
+    files = sorted((conf_folder() / "datamodule").glob("*.yaml"))
+    return [file.stem for file in files if key.removeprefix("data.") in yaml.safe_load(file.read_text(encoding="utf-8"))]
 
 
 def known_keys() -> set[str]:

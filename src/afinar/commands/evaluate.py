@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from afinar.commands.options import split_options, wants_help
@@ -42,12 +42,14 @@ def main(words: Sequence[str]) -> int:
 
     from afinar.callbacks.predictions import PredictionWriter
     from afinar.commands.job import report_errors
-    from afinar.commands.records import write_records
+    from afinar.commands.records import check_target, write_records
     from afinar.console import say, table
     from afinar.experiment import build_evaluator
     from afinar.run_folder import open_run
     from afinar.stored import load_run
 
+    if options["predictions"]:
+        check_target(Path(options["predictions"]))
     run = open_run(options["run"])
     stored = load_run(run, overrides, options["checkpoint"], options["allow_targets"])
     own_results = not overrides and options["checkpoint"] == "best"
@@ -69,5 +71,20 @@ def main(words: Sequence[str]) -> int:
     if options["predictions"]:
         write_records(Path(options["predictions"]), writer.rows[split])
         say(f"wrote {options['predictions']}")
-    table(None, ("metric", split), [(name, f"{value:.4f}") for name, value in metrics.items()])
+    table(None, ("metric", split), [(name, f"{value:.4f}") for name, value in metrics.items() if "/" not in name])
+    by_label(metrics)
     return 0
+
+
+def by_label(metrics: Mapping[str, float]) -> None:
+    """Print the scores of single labels (``f1/LABEL``), one label a row."""
+    from afinar.console import table
+
+    scores = {tuple(name.split("/", 1)): value for name, value in metrics.items() if "/" in name}
+    measures = dict.fromkeys(measure for measure, _ in scores)
+    rows = [
+        (label, *(f"{scores[measure, label]:.4f}" if (measure, label) in scores else "" for measure in measures))
+        for label in dict.fromkeys(label for _, label in scores)
+    ]
+    if rows:
+        table(None, ("label", *(measure.replace("_", "\n") for measure in measures)), rows)

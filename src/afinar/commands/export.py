@@ -29,6 +29,8 @@ def main(words: Sequence[str]) -> int:
     from afinar.stored import load_run
 
     stored = load_run(open_run(options["run"]), overrides, options["checkpoint"], options["allow_targets"])
-    loader = export(stored, Path(options["to"]))
-    say(f"wrote {options['to']}; load it with {loader}")
+    to = Path(options["to"])
+    replaces = " in the place of an earlier export" if to.is_dir() and any(to.iterdir()) else ""
+    loader = export(stored, to)
+    say(f"wrote {to}{replaces}; load it with {loader}")
     return 0

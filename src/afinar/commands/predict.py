@@ -37,10 +37,11 @@ def main(words: Sequence[str]) -> int:
     from rich.progress import track
 
     from afinar.callbacks.progress import on_terminal
-    from afinar.commands.records import write_records
+    from afinar.commands.records import check_target, write_records
     from afinar.console import say
     from afinar.predictor import load
 
+    check_target(target)
     predictor = load(options["run"], options["checkpoint"], options["allow_targets"], overrides=overrides)
     data = predictor.datamodule
     data.use_input(options["input"])

@@ -23,6 +23,10 @@ _BLANK = " \t"
 _GAP = re.compile(r"[ \t]+")
 
 
+_OTHER_FORMATS = {".conllu": "conllu", ".jsonl": "jsonl", ".json": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
+"""Endings of files that are no CoNLL columns, and the options that read them."""
+
+
 class ConllReader:
     """One word a line, its tag in another column of that line; an empty line, or one of spaces and tabs, ends a sentence.
 
@@ -67,6 +71,8 @@ class ConllReader:
         self.encoding = encoding
 
     def read(self, source: str, split: str) -> Table:
+        if option := _OTHER_FORMATS.get(Path(source).suffix):
+            raise DataError(f"{source} ends as a file of another format: read it with data={option} (task=token_classification)")
         path, text = read_text(source, split, self.encoding)
         sentences = _sentences(self._rows(path, text), path)
         first = sentences[0][0]

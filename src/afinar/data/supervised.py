@@ -168,12 +168,15 @@ class SupervisedData(TextDataModule, Generic[Input, GoldItem]):
             gold = self._train_source.gold
             assert gold is not None
             self.note(split, self.plan.note(stratified=self.strata(gold) is not None))
-        elif spec.labels and (absent := [name for name, count in zip(spec.labels.names, spec.class_counts, strict=True) if not count]):
-            self.note(split, self.note_absent(absent))
+        else:
+            names = spec.labels.names if spec.labels else ()
+            absent = [name for name, count in zip(names, spec.class_counts, strict=True) if not count]
+            if absent and (line := self.note_absent(absent)):
+                self.note(split, line)
         return Split(self._train_source, rows, np.searchsorted(tokenized, rows)), tables
 
-    def note_absent(self, labels: Sequence[str]) -> str:
-        """Say that labels do not occur in the rows that train."""
+    def note_absent(self, labels: Sequence[str]) -> str | None:
+        """Say that labels do not occur in the rows that train; None where that is no news."""
         return f"no training example has the label {', '.join(map(repr, labels))}"
 
     def note_positions(self, split: str, max_length: int, longest: int) -> None:

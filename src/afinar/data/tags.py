@@ -12,7 +12,7 @@ import numpy as np
 from afinar.data.labels import label_name
 from afinar.data.table import Table, is_unicode
 from afinar.errors import ConfigError, DataError, nearest
-from afinar.tagging.schemes import OUTSIDE, MixedSchemesError, Scheme, illegal_words, join_tag, recognize, split_tag
+from afinar.tagging.schemes import MIXED_FROM, OUTSIDE, MixedSchemesError, Scheme, illegal_words, join_tag, recognize, split_tag
 from afinar.tagging.spans import convert, spans
 
 Tags = list[list[str]]
@@ -23,7 +23,9 @@ _NO_SCHEME = "none"
 _JOINED = re.compile(r"(O|[BIES]-[^,;|]+)([,;|]\s*(O|[BIES]-[^,;|]+))+")
 _ON_ILLEGAL = ("repair", "refuse")
 _ENTITY = re.compile(r"[BIES]-.+")
-_ENTITIES_FROM = 0.9
+_MANY = 10
+"""So few illegal tags are slips, whatever their share."""
+_ENTITIES_FROM = 0.5
 """From this share of words on whose tags spell entities, a tag that does not is a slip, and the others are no plain labels."""
 
 
@@ -311,7 +313,10 @@ def _settled(tags: Tags, table: Table, own: Scheme, target: Scheme, illegal: str
         found = f"{_number(len(places), 'illegal tag')} in {table.source} (first: {first})"
         if illegal == "refuse":
             raise DataError(f"{found}: correct them, or say data.illegal=repair to read them as conlleval does")
-        notes.append(f"{found}: repaired as conlleval reads them")
+        doubt = (
+            "" if len(places) < max(_MANY, MIXED_FROM * _entities(tags)) else f"; so many that they may follow another scheme than {own}"
+        )
+        notes.append(f"{found}: repaired as conlleval reads them{doubt}")
         rows = {row for row, _ in places}
         tags = [convert(sentence, own) if row in rows else sentence for row, sentence in enumerate(tags)]
     if target is not own:

@@ -136,8 +136,12 @@ class TokenClassificationData(SupervisedData[Words, list[str]]):
         counts = Counter(tag for row in rows for tag in source.gold[row])
         return TaskSpec(self.kind, space, tuple(counts[tag] for tag in space.names), self._train_scheme, self.alignment.name)
 
-    def note_absent(self, labels: Sequence[str]) -> str:
-        return f"no training word has the tag {', '.join(labels)}"
+    def note_absent(self, labels: Sequence[str]) -> str | None:
+        """Say which types (without a scheme: which tags) no training word has; that a type lacks some of its tags is no news."""
+        if self.spec.scheme is None:
+            return f"no training word has the tag {', '.join(labels)}"
+        kinds = set(self.table.types) - {split_tag(name)[1] for name in set(self.table.names) - set(labels)}
+        return f"no training word is in an entity of type {', '.join(sorted(kinds))}" if kinds else None
 
     @cached_property
     def table(self) -> TagTable:

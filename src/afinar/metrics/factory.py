@@ -50,4 +50,6 @@ def check_monitor(monitor: str, spec: TaskSpec) -> None:
         ConfigError: naming the remedy.
     """
     if spec.kind == "token_classification" and spec.scheme is None and monitor.startswith("entity_"):
-        raise ConfigError(f"monitor={monitor} scores entities, and the tags of these data spell none (as B-PER does): set monitor=accuracy")
+        raise ConfigError(
+            f"monitor={monitor} scores entities, and the tags of these data spell none: write B-TYPE and I-TYPE, or set monitor=accuracy"
+        )

@@ -169,6 +169,13 @@ def _weights(spec: TaskSpec, class_weights: ClassWeights) -> Tensor:
         return torch.where(counts > 0, balanced, 0.0).float()
     if len(class_weights) != size:
         raise ConfigError(f"loss.class_weights has {len(class_weights)} numbers for {size} labels: give one for each, in their order.")
-    if not all(isinstance(weight, int | float) and 0 <= weight < math.inf for weight in class_weights):
-        raise ConfigError(f"loss.class_weights={list(class_weights)}: weights are numbers, and not negative.")
+    if not all(map(_is_weight, class_weights)):
+        wrong = {name: weight for name, weight in zip(names, class_weights, strict=True) if not _is_weight(weight)}
+        raise ConfigError(
+            f"loss.class_weights: {', '.join(f'{name}={weight}' for name, weight in wrong.items())}: weights are numbers, and not negative."
+        )
     return torch.tensor([float(weight) for weight in class_weights])
+
+
+def _is_weight(value: object) -> bool:
+    return isinstance(value, int | float) and 0 <= value < math.inf
