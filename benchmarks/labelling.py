@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 from rich.console import Console
-from training import compare_arms, fit, fit_with_trainer
+from training import arguments, compare_arms, fit, fit_with_trainer
 
 from afinar.callbacks.progress import quiet_libraries
 
@@ -26,16 +26,10 @@ WORDS, TYPES, SENTENCES = 64, ("PER", "LOC", "ORG", "MISC"), 1000
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="tiny", help="a folder, a hub name, or tiny")
-    parser.add_argument("--train", help="a file of words and tags (.jsonl, .conll, .conllu, .parquet); default: the demo corpus")
+    parser = arguments(__doc__, train="a file of words and tags (.jsonl, .conll, .conllu, .parquet); default: the demo corpus")
     parser.add_argument("--tokens-column", default="tokens")
     parser.add_argument("--tags-column", default="tags")
-    parser.add_argument("--examples", type=int, default=1920)
     parser.add_argument("--crf-examples", type=int, default=320)
-    parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--precision", nargs="+", default=["float32"], choices=["float32", "bf16"])
     options = parser.parse_args()
     quiet_libraries()
 

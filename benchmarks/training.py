@@ -25,13 +25,7 @@ from afinar.callbacks.throughput import Throughput
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="tiny", help="a folder, a hub name, or tiny")
-    parser.add_argument("--train", help="a CSV file with the columns text and label; default: the demo reviews")
-    parser.add_argument("--examples", type=int, default=1920)
-    parser.add_argument("--batch-size", type=int, default=32)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--precision", nargs="+", default=["float32"], choices=["float32", "bf16"])
+    parser = arguments(__doc__, train="a CSV file with the columns text and label; default: the demo reviews")
     options = parser.parse_args()
     quiet_libraries()
 
@@ -39,6 +33,18 @@ def main() -> None:
 
     options.model = resolve_model(options.model)
     compare_arms(RUNNERS, options)
+
+
+def arguments(description: str | None, train: str) -> argparse.ArgumentParser:
+    """Return a parser of what every benchmark of training takes; `train` says what the training file holds."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="tiny", help="a folder, a hub name, or tiny")
+    parser.add_argument("--train", help=train)
+    parser.add_argument("--examples", type=int, default=1920)
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--precision", nargs="+", default=["float32"], choices=["float32", "bf16"])
+    return parser
 
 
 def compare_arms(runners: dict[str, Callable], options: argparse.Namespace) -> None:

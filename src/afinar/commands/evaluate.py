@@ -40,8 +40,8 @@ def main(words: Sequence[str]) -> int:
     if split not in SPLITS:
         raise ConfigError(f"split={split}: choose one of {', '.join(SPLITS)}")
 
+    from afinar.analysis.reports import write_report
     from afinar.callbacks.predictions import PredictionWriter
-    from afinar.commands.job import report_errors
     from afinar.commands.records import check_target, write_records
     from afinar.console import say, table
     from afinar.experiment import build_evaluator
@@ -66,7 +66,7 @@ def main(words: Sequence[str]) -> int:
     metrics = {name.removeprefix(f"{split}/"): float(value) for name, value in found.items()}
     if own_results:
         run.update_metrics(**{split: metrics})
-        report_errors(run, stored.datamodule.specs, split, writer.rows[split])
+        write_report(run, stored.datamodule.specs, split, writer.rows[split])
         say(f"wrote {run.path / 'metrics.json'} and {run.predictions(split)}")
     if options["predictions"]:
         write_records(Path(options["predictions"]), writer.rows[split])

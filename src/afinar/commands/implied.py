@@ -30,10 +30,11 @@ def implied(words: Sequence[str]) -> list[str]:
     if "data" not in given:
         return []
     options = _options(given["data"])
-    for option in options:
-        if (task := header(option, words).get("task")) and task not in _options(given.get("task", task)):
+    headers = [header(option, words) for option in options]
+    for option, keys in zip(options, headers, strict=True):
+        if (task := keys.get("task")) and task not in _options(given.get("task", task)):
             raise ConfigError(f"data={option} is made for task={task}, not for task={given['task']}: leave that out, or choose other data")
-    asked = [_asked(option, words, given) for option in options]
+    asked = [_asked(keys, given) for keys in headers]
     for option, other in zip(options, asked, strict=True):
         if key := next((key for key in [*asked[0], *other] if asked[0].get(key) != other.get(key)), None):
             values = " and ".join(keys.get(key, "the default") for keys in (asked[0], other))
@@ -53,9 +54,9 @@ def _options(value: str) -> list[str]:
     return [str(option) for option in override.sweep_string_iterator()] if override.is_sweep_override() else [value]
 
 
-def _asked(option: str, words: Sequence[str], given: Mapping[str, str]) -> dict[str, str]:
-    """Return what a `data` option asks for where nothing else says it."""
-    return {key: value for key, value in header(option, words).items() if key not in given and ("experiment" not in given or key == "task")}
+def _asked(keys: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    """Return what the keys of a header ask for where nothing else says it."""
+    return {key: value for key, value in keys.items() if key not in given and ("experiment" not in given or key == "task")}
 
 
 def header(option: str, words: Sequence[str] = ()) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,15 +11,14 @@ import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
-from afinar.analysis.reports import ErrorReport, error_report
+from afinar.analysis.reports import write_report
 from afinar.callbacks.wandb import WandbTracker
 from afinar.checkpoints import read_checkpoint
 from afinar.console import err, say, table
 from afinar.errors import ConfigError, nearest
 from afinar.experiment import Experiment, build
 from afinar.pretrained import resolve_model
-from afinar.run_folder import RunFolder, write_text
-from afinar.types import TaskSpec
+from afinar.run_folder import RunFolder
 
 
 def train(config: DictConfig, run: RunFolder) -> None:
@@ -150,7 +149,7 @@ def _without_prefix(metrics: Mapping[str, float], split: str) -> dict[str, float
 def _track(experiment: Experiment, split: str, run: RunFolder) -> None:
     """Write the report of errors, and send it, the confusion matrices and the predictions of a split to W&B."""
     records = experiment.predictions.rows.get(split, [])
-    report = report_errors(run, experiment.datamodule.specs, split, records)
+    report = write_report(run, experiment.datamodule.specs, split, records)
     for logger in experiment.trainer.loggers:
         if not isinstance(logger, WandbTracker):
             continue
@@ -161,17 +160,6 @@ def _track(experiment: Experiment, split: str, run: RunFolder) -> None:
             confusion = experiment.module.objective(head).confusion()
             if confusion is not None:
                 logger.log_confusion(split, *confusion)
-
-
-def report_errors(run: RunFolder, specs: Mapping[str, TaskSpec], split: str, records: Sequence[Mapping[str, Any]]) -> ErrorReport | None:
-    """Write the report of errors on a split's predictions to the run folder and return it; None where the task has none."""
-    if len(specs) != 1:
-        return None
-    (spec,) = specs.values()
-    report = error_report(spec, records)
-    if report is not None:
-        write_text(run.errors(split), report.to_markdown(f"Errors on {split}: {run.path.name}"))
-    return report
 
 
 def _show(sections: dict[str, dict[str, float]], experiment: Experiment, run: RunFolder) -> None:

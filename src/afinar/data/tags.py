@@ -313,9 +313,8 @@ def _settled(tags: Tags, table: Table, own: Scheme, target: Scheme, illegal: str
         found = f"{_number(len(places), 'illegal tag')} in {table.source} (first: {first})"
         if illegal == "refuse":
             raise DataError(f"{found}: correct them, or say data.illegal=repair to read them as conlleval does")
-        doubt = (
-            "" if len(places) < max(_MANY, MIXED_FROM * _entities(tags)) else f"; so many that they may follow another scheme than {own}"
-        )
+        many = len(places) >= _MANY and len(places) >= MIXED_FROM * _entities(tags)
+        doubt = f"; so many that they may follow another scheme than {own}" if many else ""
         notes.append(f"{found}: repaired as conlleval reads them{doubt}")
         rows = {row for row, _ in places}
         tags = [convert(sentence, own) if row in rows else sentence for row, sentence in enumerate(tags)]

@@ -44,11 +44,6 @@ class TagTable:
         return len(self.names) + (PREFIXES.index(split_tag(tag)[0]) - 1 if self.scheme else 0)
 
     @cached_property
-    def outside(self) -> int | None:
-        """The index of ``O``; None where there is none."""
-        return self._numbers.get(OUTSIDE) if self.scheme else None
-
-    @cached_property
     def types(self) -> tuple[str, ...]:
         """The entity types, by name; empty without a scheme."""
         return tuple(sorted({split_tag(name)[1] for name in self.names} - {""})) if self.scheme else ()

@@ -50,6 +50,18 @@ class Head(Protocol):
         """Return an equal model of transformers' own classes, a copy on the CPU; None where there is none."""
 
 
+class NothingToTune(nn.Module):
+    """A head whose decisions have no threshold."""
+
+    tunable = False
+
+    def tune(self, probabilities: Tensor, targets: Tensor) -> None:
+        raise TypeError(f"{type(self).__name__} has nothing to tune")
+
+    def rule(self) -> dict[str, Tensor]:
+        return {}
+
+
 class ClassificationHead(nn.Module, ABC):
     """A head that scores K classes for each example; subclasses say how.
 

@@ -12,24 +12,13 @@ from transformers import AutoModel, AutoModelForMaskedLM, AutoModelForPreTrainin
 
 from afinar.models.backbone import Backbone
 from afinar.models.heads.assembly import assemble, replace_base
+from afinar.models.heads.base import NothingToTune
 from afinar.models.layouts import LAYOUTS, Layout
 from afinar.models.replay import Replay
 from afinar.types import IGNORE_INDEX, Encoded, Fields, Prediction, TaskSpec
 
 
-class _NothingToTune(nn.Module):
-    """A head whose decisions have no threshold."""
-
-    tunable = False
-
-    def tune(self, probabilities: Tensor, targets: Tensor) -> None:
-        raise TypeError(f"{type(self).__name__} has nothing to tune")
-
-    def rule(self) -> dict[str, Tensor]:
-        return {}
-
-
-class MaskedLMHead(_NothingToTune):
+class MaskedLMHead(NothingToTune):
     """The head of the architecture's `AutoModelForMaskedLM`, its decoder tied to the backbone's word embeddings.
 
     Reads ``fields["labels"]``, int64 [B, T]: the true token at masked positions, IGNORE_INDEX elsewhere. Only the M masked
@@ -108,7 +97,7 @@ class MaskedLMHead(_NothingToTune):
         return whole
 
 
-class NextSentenceHead(_NothingToTune):
+class NextSentenceHead(NothingToTune):
     """Whether the second text follows the first: the pre-trained pooler, where the architecture has one, and two classes.
 
     Reads ``fields["labels"]``, int64 [B]: 0 where it follows, 1 where it was drawn at random (as in BERT), IGNORE_INDEX

@@ -6,13 +6,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from afinar.errors import ConfigError
 from afinar.models.backbone import Backbone
 from afinar.models.decoding import Decoding, fill_dropped
-from afinar.models.heads.base import LossFactory
+from afinar.models.heads.base import LossFactory, NothingToTune
 from afinar.models.paths import best_tags, full_precision
 from afinar.tagging.spans import spans
 from afinar.tagging.table import TagTable
@@ -22,7 +22,7 @@ DecodingFactory = Callable[[TagTable], Decoding]
 """Called with the tags of the head."""
 
 
-class TokenHead(nn.Module, ABC):
+class TokenHead(NothingToTune, ABC):
     """A head that scores K tags for every piece, and decides on whole sentences.
 
     A sentence may lie in several windows, and its words anywhere in them: `fields["words"]`, int64 [B, W], says at which of the R x T
@@ -36,8 +36,6 @@ class TokenHead(nn.Module, ABC):
     Raises:
         ConfigError: the task labels no words, or the decoding does not suit its tags.
     """
-
-    tunable = False
 
     def __init__(self, spec: TaskSpec, decoding: DecodingFactory) -> None:
         super().__init__()
@@ -68,9 +66,11 @@ class TokenHead(nn.Module, ABC):
 
     def tags(self, scores: Tensor, fields: Fields) -> Tensor:
         """Return the tag of every word, int64 [B, W]; what lies past a sentence's end means nothing."""
-        emissions, scored = of_words(scores, fields)
+        return self._decided(*of_words(scores, fields), fields["lengths"])
+
+    def _decided(self, emissions: Tensor, scored: Tensor, lengths: Tensor) -> Tensor:
         best = self.best(emissions, scored)
-        return self.decoding.finish(fill_dropped(best, scored, fields["lengths"], self.table, self._frequent), fields["lengths"])
+        return self.decoding.finish(fill_dropped(best, scored, lengths, self.table, self._frequent), lengths)
 
     def judged(self, scores: Tensor, fields: Fields) -> tuple[Tensor, Tensor]:
         """Return tags and labels, both int64 [B, W]."""
@@ -79,7 +79,7 @@ class TokenHead(nn.Module, ABC):
     def predictions(self, scores: Tensor, fields: Fields) -> Sequence[Prediction]:
         """Return for each sentence its tags, the probability of each (None where the tokenizer dropped the word), and its entities."""
         emissions, scored = of_words(scores, fields)
-        tags = self.tags(scores, fields)
+        tags = self._decided(emissions, scored, fields["lengths"])
         chosen = self.probabilities(emissions, scored).gather(2, tags.clamp(min=0).unsqueeze(2)).squeeze(2)
         rows = zip(tags.tolist(), chosen.tolist(), scored.tolist(), fields["lengths"].tolist(), strict=True)
         return [self._prediction(row[:length], certain[:length], has[:length]) for row, certain, has, length in rows]
@@ -91,12 +91,6 @@ class TokenHead(nn.Module, ABC):
         if self.table.scheme is not None:
             extra["entities"] = [{"type": kind, "first_word": start, "end_word": end} for kind, start, end in spans(names)]
         return Prediction(names, known, extra)
-
-    def tune(self, probabilities: Tensor, targets: Tensor) -> None:
-        raise TypeError(f"{type(self).__name__} has nothing to tune")
-
-    def rule(self) -> dict[str, Tensor]:
-        return {}
 
     def to_transformers(self, backbone: Backbone) -> PreTrainedModel | None:
         return None
