@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -54,16 +54,71 @@ class LabelSpace:
 
 
 @dataclass(frozen=True)
+class Targets:
+    """The numbers that a regression head predicts, and how training scaled them: scaled = (value - offset) / scale.
+
+    Attributes:
+        names: a name for each.
+        offsets, scales: computed on the examples that train; 0 and 1 where nothing is scaled.
+    """
+
+    names: tuple[str, ...]
+    offsets: tuple[float, ...]
+    scales: tuple[float, ...]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @classmethod
+    def unscaled(cls, names: Sequence[str]) -> Targets:
+        """Return targets that are learned as they are."""
+        return cls(tuple(names), (0.0,) * len(names), (1.0,) * len(names))
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"names": list(self.names), "offsets": list(self.offsets), "scales": list(self.scales)}
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Targets:
+        names, offsets, scales = (tuple(stored[key]) for key in ("names", "offsets", "scales"))
+        if not len(names) == len(offsets) == len(scales):
+            raise ValueError(f"{len(names)} targets have {len(offsets)} offsets and {len(scales)} scales")
+        return cls(tuple(map(str, names)), tuple(map(float, offsets)), tuple(map(float, scales)))
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the data say of the answers to questions.
+
+    Attributes:
+        unanswerable: whether training has questions that the text does not answer (SQuAD 2); without any, every question is answered.
+        language: whose articles and punctuation do not count when answers are compared, e.g. ``"en"``, the rules of SQuAD.
+    """
+
+    unanswerable: bool
+    language: str = "en"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"unanswerable": self.unanswerable, "language": self.language}
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Answers:
+        return cls(bool(stored["unanswerable"]), str(stored["language"]))
+
+
+@dataclass(frozen=True)
 class TaskSpec:
-    """What the data decide about a head: the task's kind, its labels and how often each occurs in training.
+    """What the data decide about a head: the task's kind, what it predicts and how often each label occurs in training.
 
     Attributes:
         kind: name of the task type, e.g. ``"sequence_classification"`` or ``"masked_lm"``.
-        labels: the head's labels; None where the vocabulary itself is the label space (masked LM).
+        labels: the head's labels; None where it predicts something else: numbers, answers, or words of the vocabulary (masked LM).
         class_counts: training examples (words, where words are labelled) that carry each label, in the order of `labels`; empty
             without labels.
         scheme: how the labels of words spell entities; None where they do not.
         alignment: which word pieces carry the label of their word in training; None where words are not labelled.
+        targets: the numbers to predict; None where there are none.
+        answers: of questions on a text; None where there are none.
+        sides: how many texts of an example are encoded apart from each other: 2 for a pair in separate encodings, otherwise 1.
     """
 
     kind: str
@@ -71,6 +126,9 @@ class TaskSpec:
     class_counts: tuple[int, ...] = ()
     scheme: Scheme | None = None
     alignment: str | None = None
+    targets: Targets | None = None
+    answers: Answers | None = None
+    sides: int = 1
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -79,22 +137,44 @@ class TaskSpec:
             "class_counts": list(self.class_counts),
             "scheme": str(self.scheme) if self.scheme else None,
             "alignment": self.alignment,
+            "targets": self.targets.to_dict() if self.targets else None,
+            "answers": self.answers.to_dict() if self.answers else None,
+            "sides": self.sides,
         }
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> TaskSpec:
-        labels, scheme = stored["labels"], stored.get("scheme")
+        labels, scheme, targets, answers = (stored.get(key) for key in ("labels", "scheme", "targets", "answers"))
         return cls(
             kind=str(stored["kind"]),
             labels=LabelSpace.from_dict(labels) if labels else None,
             class_counts=tuple(int(count) for count in stored["class_counts"]),
             scheme=Scheme(scheme) if scheme else None,
             alignment=stored.get("alignment"),
+            targets=Targets.from_dict(targets) if targets else None,
+            answers=Answers.from_dict(answers) if answers else None,
+            sides=int(stored.get("sides", 1)),
         )
 
 
-Fields = dict[str, "Tensor"]
-"""What one head reads of a batch besides the hidden states, e.g. ``{"labels": LongTensor[B]}``."""
+Fields = dict[str, Any]
+"""What one head reads of a batch besides the hidden states, e.g. ``{"labels": LongTensor[B]}``: tensors, and lists of plain data (texts),
+which stay where they are when a batch is moved."""
+
+
+@dataclass(frozen=True)
+class Recall:
+    """How texts that several batches of an evaluation share are encoded once.
+
+    Attributes:
+        known: the texts whose encodings earlier batches left, in the order in which they follow the rows of this batch.
+        kept: for each text that later batches need, its row among this batch's own and the known ones.
+        first: whether the pass begins here: nothing of an earlier one counts.
+    """
+
+    known: tuple[int, ...]
+    kept: Mapping[int, int]
+    first: bool
 
 
 @dataclass(frozen=True)
@@ -102,45 +182,47 @@ class Batch:
     """Encoded texts and what each head needs of them. Never edited in place.
 
     Attributes:
-        inputs: the backbone's keyword arguments: `input_ids` and `attention_mask`, int64 [B, T]; `token_type_ids`
-            where the model has them.
+        inputs: the backbone's keyword arguments: `input_ids` and `attention_mask`, int64 [R, T]; `token_type_ids`
+            where the model has them. R is B, or more where an example takes several rows.
         heads: for each head that the batch feeds, by name, its fields (`labels` are absent when predicting).
         rows: int64 [B], the row of each example in its split.
-        tokens: real positions in the batch (the rest of B x T is padding); counted while collating, on the CPU.
+        tokens: real positions in the batch (the rest is padding); counted while collating, on the CPU.
+        blocks: (rows, width) of successive rows that are encoded together, none of them longer than the width; empty for one block.
+        recall: which encodings are shared with other batches; None for none.
     """
 
     inputs: dict[str, Tensor]
     heads: dict[str, Fields]
     rows: Tensor
     tokens: int = 0
+    blocks: tuple[tuple[int, int], ...] = ()
+    recall: Recall | None = None
 
     def __len__(self) -> int:
         return int(self.rows.shape[0])
 
     @property
     def positions(self) -> int:
-        """B x T: what the backbone computes, padding included."""
+        """What the backbone computes, padding included."""
+        if self.blocks:
+            return sum(rows * width for rows, width in self.blocks)
         return int(self.inputs["input_ids"].numel())
 
     def to(self, device: device | str, non_blocking: bool = False) -> Batch:
-        def move(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-            return {name: tensor.to(device, non_blocking=non_blocking) for name, tensor in tensors.items()}
-
-        return replace(
-            self,
-            inputs=move(self.inputs),
-            heads={name: move(fields) for name, fields in self.heads.items()},
-            rows=self.rows.to(device, non_blocking=non_blocking),
-        )
+        return self._each(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self) -> Batch:
         """Called by a DataLoader with ``pin_memory=True``."""
-        return replace(
-            self,
-            inputs={name: tensor.pin_memory() for name, tensor in self.inputs.items()},
-            heads={head: {name: tensor.pin_memory() for name, tensor in fields.items()} for head, fields in self.heads.items()},
-            rows=self.rows.pin_memory(),
-        )
+        return self._each(lambda tensor: tensor.pin_memory())
+
+    def _each(self, move: Callable[[Tensor], Tensor]) -> Batch:
+        import torch
+
+        def moved(fields: Mapping[str, Any]) -> dict[str, Any]:
+            return {name: move(value) if isinstance(value, torch.Tensor) else value for name, value in fields.items()}
+
+        heads = {name: moved(fields) for name, fields in self.heads.items()}
+        return replace(self, inputs=moved(self.inputs), heads=heads, rows=move(self.rows))
 
 
 @dataclass(frozen=True)
@@ -161,15 +243,18 @@ class Prediction:
     """One head's answer for one example, as plain data.
 
     Attributes:
-        label: the label's name (single-label), the list of names above the threshold (multi-label), or the label of each word.
-        probabilities: probability by label name; for words, that of each word's label, or None where it has no score.
+        answer: the label's name (single-label), the list of names above the threshold (multi-label), the label of each word; the number
+            (several: by name); the answer's text, empty where the question has none.
+        probabilities: probability by label name; for words, that of each word's label, or None where it has no score; None where
+            the head predicts no labels.
         extra: what else a head wants to record.
     """
 
-    label: str | list[str]
-    probabilities: dict[str, float] | list[float | None]
+    answer: str | list[str] | float | dict[str, float]
+    probabilities: dict[str, float] | list[float | None] | None = None
     extra: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record that is written to files."""
-        return {"prediction": self.label, "probabilities": self.probabilities, **self.extra}
+        probabilities = {} if self.probabilities is None else {"probabilities": self.probabilities}
+        return {"prediction": self.answer, **probabilities, **self.extra}

@@ -148,7 +148,7 @@ def test_ner_labels(wide: Backbone) -> None:
     learned = torch.full((1, 11, 6), -1.0)
     learned[0, range(1, 10), gold] = 3.0
     (prediction,) = head.predictions(learned, fields)
-    assert prediction.label == in_prose
+    assert prediction.answer == in_prose
     found = [(one["type"], " ".join(words[one["first_word"] : one["end_word"]])) for one in prediction.extra["entities"]]
     assert found == [("ORG", "Apple"), ("PER", "Steve Jobs"), ("LOC", "Califórnia")]
     # The six labels have no I-LOC: a place of two words cannot be spelt. Data complete the set (`tagging.table.closed`).

@@ -120,7 +120,7 @@ def test_scores_probabilities_and_decisions(name: str, multi: bool, folder_of: F
         names = list(prediction.probabilities)
         assert list(prediction.probabilities.values()) == distribution.tolist()
         expected = [key for key, value in prediction.probabilities.items() if value >= 0.5] if multi else names[int(row.argmax())]
-        assert prediction.label == expected
+        assert prediction.answer == expected
 
 
 @pytest.mark.parametrize(("name", "multi"), CASES)
@@ -175,7 +175,7 @@ def test_heads_can_be_learned(folder_of: Folders) -> None:
             loss.backward()
             optimizer.step()
         assert loss.item() < 0.2, name
-        assert [head.decode(row).label for row in head.scores(encoded, fields)] == ["positivo", "negativo", "neutro"], name
+        assert [head.decode(row).answer for row in head.scores(encoded, fields)] == ["positivo", "negativo", "neutro"], name
 
 
 # Linear and MLP heads
@@ -408,9 +408,9 @@ def test_tuned_thresholds_decide_and_travel_with_the_weights(folder_of: Folders)
     scores = torch.tensor([[-2.0, 3.0, -0.1], [-1.0, 1.0, -0.2], [-3.0, 2.0, -0.3], [-4.0, 0.5, -0.4]])
     targets = torch.tensor([[1.0, 1, 0], [1, 0, 0], [0, 1, 0], [IGNORE_INDEX, 0, 0]])
     head.tune(head.probabilities(scores), targets)
-    assert head.decode(scores[0]).label == ["negativo", "neutro"]
-    assert head.decode(scores[1]).label == ["negativo"]
-    assert head.decode(torch.full((3,), -9.0)).label == []
+    assert head.decode(scores[0]).answer == ["negativo", "neutro"]
+    assert head.decode(scores[1]).answer == ["negativo"]
+    assert head.decode(torch.full((3,), -9.0)).answer == []
     other = LinearHead(MULTI, backbone, ClsPooling, CrossEntropy, threshold="tuned")
     other.load_state_dict(head.state_dict())
     assert torch.equal(other.decision.thresholds, head.decision.thresholds)
@@ -419,7 +419,7 @@ def test_tuned_thresholds_decide_and_travel_with_the_weights(folder_of: Folders)
 def test_fixed_threshold(folder_of: Folders) -> None:
     head = LinearHead(MULTI, Backbone(str(folder_of("bert"))), ClsPooling, CrossEntropy, threshold=0.8)
     assert not head.tunable
-    assert head.decode(torch.tensor([0.9, 0.7, 0.81]).logit()).label == ["negativo", "positivo"]
+    assert head.decode(torch.tensor([0.9, 0.7, 0.81]).logit()).answer == ["negativo", "positivo"]
 
 
 @pytest.mark.parametrize("threshold", [1.2, "tunes"])

@@ -110,7 +110,7 @@ def test_a_short_sentence_keeps_its_tags_beside_a_long_one(name: str, bert: Back
         expected = head.predictions(scored(head, bert, alone), fields_of(alone))
         found = head.predictions(scored(head, bert, beside), fields_of(beside))
         assert len(found[3].label) == 120
-        assert [one.label for one in [*found[:3], *found[4:]]] == [one.label for one in expected]
+        assert [one.answer for one in [*found[:3], *found[4:]]] == [one.answer for one in expected]
 
 
 @settings(max_examples=40, deadline=None)
@@ -126,7 +126,7 @@ def test_a_sentence_in_several_windows_is_one_path(bert: Backbone, words: int, s
     expected = (summed(paths) - paths[tuple(one.tags)]) / words
     assert head.loss(scores, fields).item() == pytest.approx(expected, rel=1e-4, abs=1e-5)
     (prediction,) = head.predictions(scores, fields)
-    chosen = tuple(names_of(entities()).index(tag) for tag in prediction.label)
+    chosen = tuple(names_of(entities()).index(tag) for tag in prediction.answer)
     assert paths[chosen] == pytest.approx(max(paths.values()), abs=1e-4)
     shares = tag_probabilities(paths, SIZE)
     assert prediction.probabilities == pytest.approx([share[tag] for share, tag in zip(shares, chosen, strict=True)], abs=1e-4)
@@ -142,6 +142,6 @@ def test_entities_go_on_from_window_to_window(bert: Backbone) -> None:
     scores[..., names.index("I-PER")] = 5.0
     for name in ("linear", "crf"):
         (prediction,) = build(name, bert, "constrained", spec).predictions(scores, fields_of(batch))
-        assert illegal_words(prediction.label, Scheme.IOBES) == []
-        assert prediction.label == ["B-PER", *["I-PER"] * (words - 2), "E-PER"]
+        assert illegal_words(prediction.answer, Scheme.IOBES) == []
+        assert prediction.answer == ["B-PER", *["I-PER"] * (words - 2), "E-PER"]
         assert prediction.extra["entities"] == [{"type": "PER", "first_word": 0, "end_word": words}]

@@ -113,7 +113,7 @@ def test_next_sentence_equals_transformers_on_bert(folder_of: Folders) -> None:
     torch.testing.assert_close(head.loss(scores, {"labels": labels}), functional.cross_entropy(expected, labels))
     assert head.loss(scores, {"labels": torch.full((4,), IGNORE_INDEX)}).item() == 0
     sure = head.decode(torch.tensor([-1.0, 3.0]))
-    assert sure.label == "random"
+    assert sure.answer == "random"
 
 
 def test_next_sentence_reads_the_pretrained_pooler_where_there_is_one(architecture: str, folder_of: Folders) -> None:

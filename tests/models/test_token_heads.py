@@ -115,12 +115,12 @@ def test_predictions_are_what_is_judged(name: str, decoding: str, bert: Backbone
     predictions = head.predictions(scores, fields)
     assert len(predictions) == len(sentences)
     for one, row, prediction in zip(sentences, tags.tolist(), predictions, strict=True):
-        assert prediction.label == [names_of(SPEC)[tag] for tag in row[: len(one.words)]]
+        assert prediction.answer == [names_of(SPEC)[tag] for tag in row[: len(one.words)]]
         assert [probability is None for probability in prediction.probabilities] == [not word for word in one.words]
         assert all(0 <= probability <= 1 for probability in prediction.probabilities if probability is not None)
         found = [(entity["type"], entity["first_word"], entity["end_word"]) for entity in prediction.extra["entities"]]
-        assert found == spans(prediction.label)
-    assert len({label for prediction in predictions for label in prediction.label}) > 2, "a head that says one thing proves nothing"
+        assert found == spans(prediction.answer)
+    assert len({label for prediction in predictions for label in prediction.answer}) > 2, "a head that says one thing proves nothing"
 
 
 @pytest.mark.parametrize("name", HEADS)
@@ -143,7 +143,7 @@ def test_nothing_depends_on_padding_or_on_the_other_sentences(name: str, decodin
         alone = scored(head, bert, one)
         torch.testing.assert_close(spread(fields_of(one), alone)[0], before, rtol=0, atol=1e-5)
         (prediction,) = head.predictions(alone, fields_of(one))
-        assert prediction.label == expected.label
+        assert prediction.answer == expected.label
         assert prediction.extra == expected.extra
         assert prediction.probabilities == [probability and pytest.approx(probability, abs=1e-5) for probability in expected.probabilities]
         labels = fields_of(one)["labels"]
@@ -197,7 +197,7 @@ def test_inference_mode(name: str, decoding: str, bert: Backbone) -> None:
         assert head.predictions(scores, fields) == head.predictions(scores.clone(), fields)
         predictions, judged = head.predictions(fast, fields), head.judged(fast, fields)
         loss = head.loss(fast, fields)
-    assert [one.label for one in predictions] == [one.label for one in head.predictions(scores, fields)]
+    assert [one.answer for one in predictions] == [one.answer for one in head.predictions(scores, fields)]
     assert judged[0].equal(head.judged(scores, fields)[0])
     torch.testing.assert_close(loss, head.loss(scores, fields).detach())
 
@@ -276,8 +276,8 @@ def test_decisions_of_a_scheme_are_legal(name: str, scheme: Scheme, bert: Backbo
     fields, scores = fields_of(batch), draw_scores(batch, len(names_of(spec)), seed, scale)
     for decoding in ("repair", "constrained"):
         for prediction in build(name, bert, decoding, spec).predictions(scores, fields):
-            assert illegal_words(prediction.label, scheme) == []
-            assert [tuple(entity.values()) for entity in prediction.extra["entities"]] == spans(prediction.label, scheme)
+            assert illegal_words(prediction.answer, scheme) == []
+            assert [tuple(entity.values()) for entity in prediction.extra["entities"]] == spans(prediction.answer, scheme)
 
 
 @settings(max_examples=40, deadline=None)
@@ -289,9 +289,9 @@ def test_free_and_repaired_decisions_of_a_softmax(bert: Backbone, data: st.DataO
     for one, row, before, after in zip(sentences, spread(fields, scores), free, repaired, strict=True):
         kept = [place for place, word in enumerate(one.words) if word]
         assert [before.label[place] for place in kept] == [names_of(SPEC)[tag] for tag in row.argmax(1).tolist()]
-        assert after.label == convert(before.label, Scheme.IOB2)
+        assert after.answer == convert(before.answer, Scheme.IOB2)
         for prediction in (before, after):  # the probability is that of the tag that stands in the end
-            tags = [names_of(SPEC).index(prediction.label[place]) for place in kept]
+            tags = [names_of(SPEC).index(prediction.answer[place]) for place in kept]
             expected = row.softmax(1)[range(len(tags)), tags].tolist()
             assert [prediction.probabilities[place] for place in kept] == pytest.approx(expected, abs=1e-6)
 
@@ -316,7 +316,7 @@ def test_constrained_decisions_are_the_best_legal_ones(scheme: Scheme, bert: Bac
                 continue
             paths = enumerated(row.log_softmax(1), potentials)
             legal = {path: score for path, score in paths.items() if not illegal_words([names[tag] for tag in path], scheme)}
-            chosen = tuple(names.index(prediction.label[place]) for place in kept)
+            chosen = tuple(names.index(prediction.answer[place]) for place in kept)
             assert legal[chosen] == pytest.approx(max(legal.values()), abs=1e-4)
             if head is crf:  # marginals of legal paths alone
                 shares = tag_probabilities(legal, len(names))
@@ -600,7 +600,7 @@ def test_dropped_words_leave_the_path_of_a_crf_and_are_filled_afterwards(bert: B
     head, table = build("crf", bert), TagTable(names_of(SPEC), Scheme.IOB2)
     for one, row, prediction in zip(sentences, spread(fields, scores), head.predictions(scores, fields), strict=True):
         kept = [place for place, word in enumerate(one.words) if word]
-        tags = [names_of(SPEC).index(tag) for tag in prediction.label]
+        tags = [names_of(SPEC).index(tag) for tag in prediction.answer]
         if kept:
             paths = enumerated(row, head.crf.potentials)
             chosen = tuple(tags[place] for place in kept)
