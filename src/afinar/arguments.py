@@ -44,7 +44,7 @@ def check_arguments(node: Any, key: str) -> None:
     for at, found in nodes_with_target(node, key):
         target = get_target(str(found["_target_"]), at)
         try:
-            parameters = inspect.signature(target).parameters
+            parameters = _parameters(target)
         except (TypeError, ValueError):
             continue  # no class or function, or one that has no signature: instantiating it says what is wrong
         takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
@@ -56,6 +56,19 @@ def check_arguments(node: Any, key: str) -> None:
                     raise ConfigError(f"{at}.{name}={found[name]}: give {expected}")
             elif not takes_any:
                 raise ConfigError(f"{at} has no key '{name}'.{nearest(name, parameters)} It takes: {', '.join(parameters) or 'none'}")
+
+
+def _parameters(target: Any) -> dict[str, inspect.Parameter]:
+    """Return what a class or function takes; where a constructor hands further options (``**options``) up, also what its bases take."""
+    parameters = dict(inspect.signature(target).parameters)
+    bases = iter(target.__mro__[1:]) if inspect.isclass(target) else iter(())
+    while handed_up := next((name for name, parameter in parameters.items() if parameter.kind is parameter.VAR_KEYWORD), None):
+        base = next((base for base in bases if "__init__" in vars(base)), object)
+        if base is object:
+            break
+        del parameters[handed_up]
+        parameters = {**dict(inspect.signature(base).parameters), **parameters}
+    return {name: parameter for name, parameter in parameters.items() if parameter.kind is not parameter.VAR_POSITIONAL}
 
 
 def get_target(target: str, key: str) -> Any:

@@ -109,7 +109,7 @@ def test_a_short_sentence_keeps_its_tags_beside_a_long_one(name: str, bert: Back
         alone, beside = batch_of(short), batch_of([*short[:3], long, *short[3:]])
         expected = head.predictions(scored(head, bert, alone), fields_of(alone))
         found = head.predictions(scored(head, bert, beside), fields_of(beside))
-        assert len(found[3].label) == 120
+        assert len(found[3].answer) == 120
         assert [one.answer for one in [*found[:3], *found[4:]]] == [one.answer for one in expected]
 
 

@@ -128,7 +128,8 @@ class NextSentenceHead(NothingToTune):
     def loss(self, scores: Tensor, fields: Fields) -> Tensor:
         targets = fields["labels"]
         known = (targets != IGNORE_INDEX).sum()
-        return functional.cross_entropy(scores.float(), targets, ignore_index=IGNORE_INDEX, reduction="sum") / known.clamp(min=1)
+        loss: Tensor = functional.cross_entropy(scores.float(), targets, ignore_index=IGNORE_INDEX, reduction="sum") / known.clamp(min=1)
+        return loss
 
     def probabilities(self, scores: Tensor) -> Tensor:
         """Return probabilities [B, 2]."""
