@@ -8,7 +8,7 @@ import hashlib
 import io
 import json
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -124,3 +124,18 @@ def reviews(count: int, seed: int) -> Iterator[tuple[str, str]]:
         text = [chance.choice(words), *chance.choices(OTHER, k=chance.randint(2, 24))]
         chance.shuffle(text)
         yield " ".join(text), label
+
+
+def write_squad(file: Path, rows: Iterable[Mapping[str, Any]], version: str = "1.1") -> Path:
+    """Write questions (``id``, ``question``, ``context``, ``answers``) as SQuAD has them, the questions on one context together."""
+    contexts: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        answers = [
+            {"text": text, "answer_start": start}
+            for text, start in zip(row["answers"]["text"], row["answers"]["answer_start"], strict=True)
+        ]
+        contexts.setdefault(row["context"], []).append({"id": row["id"], "question": row["question"], "answers": answers})
+    paragraphs = [{"context": context, "qas": questions} for context, questions in contexts.items()]
+    content = {"version": version, "data": [{"title": "", "paragraphs": paragraphs}]}
+    file.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    return file

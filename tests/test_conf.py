@@ -20,7 +20,7 @@ from afinar.data.demo import generate
 from afinar.errors import ConfigError
 from afinar.experiment import Experiment, build
 from afinar.run_folder import RunFolder
-from commandline import PRAISE, afinar, reviews, write_conll, write_conllu, write_csv
+from commandline import PRAISE, afinar, reviews, write_conll, write_conllu, write_csv, write_squad
 
 FILES = sorted(file.relative_to(conf_folder()).as_posix() for file in conf_folder().rglob("*.yaml"))
 POOLINGS = ("cls", "mean", "max", "attention")
@@ -28,6 +28,9 @@ HEADS = ("linear", "mlp", "native")
 TOKEN_HEADS = ("native", "token_linear", "token_attention", "token_crf")
 ENTITY_TAGS = ("O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC", "B-MISC", "I-MISC")
 DECODINGS = ("none", "repair", "constrained")
+SPAN_HEADS = ("native", "span_linear")
+PAIRINGS = ("concat", "difference", "abs_difference", "product", "concat_difference_product", "attention")
+LABEL_LOSSES, NUMBER_LOSSES = ("cross_entropy", "focal"), ("mse", "mae", "huber")
 ALIGNMENTS = ("first", "all", "all_inside")
 
 Then = Callable[[DictConfig, RunFolder], object]
@@ -52,6 +55,8 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_csv(hub / f"{name}.csv", table, header=("text", "sentence", "label"))
     write_csv(folder / "train.csv", table, header=("text", "sentence", "label"))
     _write_words(folder)
+    _write_pairs(folder)
+    _write_questions(folder)
     return folder
 
 
@@ -67,6 +72,45 @@ def _write_words(folder: Path) -> None:
     tags = sorted({tag for row in speech for tag in row["tags"]})
     for part in ("train", "dev", "test"):
         _write_classes(folder / "treebank" / "data" / f"{part}-00000-of-00001.parquet", speech, "upos", tags, declare=True)
+
+
+def _write_pairs(folder: Path) -> None:
+    """Write pairs with labels and with numbers, as data sets in the hub's layout, under the names of all the columns that recipes use."""
+    labelled, alike = generate("pairs", "train", 24, seed=0), generate("similarity", "train", 24, seed=0)
+    names = sorted({row["label"] for row in labelled})
+    texts = {
+        **{name: [row["premise"] for row in labelled] for name in ("premise", "sentence1")},
+        **{name: [row["hypothesis"] for row in labelled] for name in ("hypothesis", "sentence2")},
+    }
+    for split in ("train", "validation", "test", "validation_matched", "validation_mismatched"):
+        file = f"data/{split}-00000-of-00001.parquet"
+        for column in ("label", "entailment_judgment"):
+            _write_table(folder / column / file, {**texts, column: [names.index(row["label"]) for row in labelled]}, {column: names})
+        scores = [row["similarity"] for row in alike]
+        _write_table(folder / "scores" / file, {**texts, "label": scores, "relatedness_score": scores}, {})
+
+
+def _write_questions(folder: Path) -> None:
+    """Write questions as SQuAD has them, and as a data set in the hub's layout."""
+    from datasets import Dataset
+
+    rows = generate("qa", "train", 24, seed=0)
+    write_squad(folder / "train.json", rows)
+    for split in ("train", "validation"):
+        file = folder / "questions" / "data" / f"{split}-00000-of-00001.parquet"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Dataset.from_list([{**row, "title": ""} for row in rows]).to_parquet(file)
+
+
+def _write_table(file: Path, columns: dict[str, list[Any]], classes: dict[str, list[str]]) -> None:
+    """Write columns, some of whole numbers that stand for class names."""
+    from datasets import ClassLabel, Dataset
+
+    dataset = Dataset.from_dict(columns)
+    for column, names in classes.items():
+        dataset = dataset.cast_column(column, ClassLabel(names=names))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    dataset.to_parquet(file)
 
 
 def _write_classes(file: Path, rows: Sequence[dict[str, Any]], column: str, names: Sequence[str], declare: bool) -> None:
@@ -132,6 +176,12 @@ def local_source(option: str, sources: Path) -> list[str]:
         "wikineural": hub_folder("wikineural"),
         "ud": hub_folder("treebank"),
         "bosque_pos": treebank,
+        **dict.fromkeys(("demo_pairs", "demo_similarity", "demo_rating", "demo_qa"), sizes),
+        **dict.fromkeys(("mnli", "mrpc", "rte"), hub_folder("label")),
+        "assin2_entailment": hub_folder("entailment_judgment"),
+        **dict.fromkeys(("assin2_similarity", "stsb"), hub_folder("scores")),
+        **dict.fromkeys(("squad", "squad_v2", "faquad"), hub_folder("questions")),
+        "squad_json": [f"data.train={sources / 'train.json'}"],
     }[option]
 
 
@@ -144,7 +194,20 @@ def words_for(group: str, option: str, sources: Path) -> list[str]:
     plain = local_source("demo_sentiment", sources)
     text = local_source("demo_text", sources)
     words = ["data=demo_ner", *local_source("demo_ner", sources)]
-    by_task = {"sequence_classification": plain, "masked_lm": ["task=masked_lm", *text], "token_classification": words}
+    by_task = {
+        "sequence_classification": plain,
+        "masked_lm": ["task=masked_lm", *text],
+        "token_classification": words,
+        **{
+            task: [f"data={demo}", *local_source(demo, sources)]
+            for task, demo in {
+                "pair_classification": "demo_pairs",
+                "regression": "demo_rating",
+                "pair_regression": "demo_similarity",
+                "question_answering": "demo_qa",
+            }.items()
+        },
+    }
     experiment_data = {
         "sst2": "sst2",
         "imdb": "imdb",
@@ -153,6 +216,7 @@ def words_for(group: str, option: str, sources: Path) -> list[str]:
         "tiny_pretraining": "demo_text",
         "domain_adaptation": "text",
         **{name: name for name in ("conll2003", "wnut17", "lener_br", "harem", "bosque_pos")},
+        **{name: name for name in ("assin2_entailment", "assin2_similarity", "mrpc", "mnli", "rte", "stsb", "squad", "squad_v2", "faquad")},
     }
     if group == "data":
         return [*(["task=masked_lm"] if option in MASKED_LM else []), f"data={option}", *local_source(option, sources)]
@@ -163,8 +227,14 @@ def words_for(group: str, option: str, sources: Path) -> list[str]:
         return by_task[option]
     if group == "head" and option == "masked_lm":
         return by_task["masked_lm"]
+    if option in ("answer_span", "spans", *SPAN_HEADS[1:]):
+        return [f"{group}={option}", *by_task["question_answering"]]
     if group in ("decoding", "alignment") or (group == "head" and option in TOKEN_HEADS[1:]):
         return [f"{group}={option}", *words]
+    if group == "loss" and option in NUMBER_LOSSES:
+        return [f"{group}={option}", *by_task["regression"]]
+    if group == "pairing":
+        return [f"pairing={option}", *(["head=linear"] if option in PAIRINGS else []), *by_task["pair_classification"]]
     more = {"freezing/layers": ["freezing.last=1"], "pooling/cls": [], "hydra/help/afinar": [], "train": []}
     choice = [] if group in ("", "hydra/help") else [f"{group}={option}"]
     head = ["head=linear"] if group == "pooling" else []
@@ -179,7 +249,7 @@ def learns(experiment: Experiment) -> None:
     """One batch gives a finite loss, a gradient to every trained parameter of the backbone's top, and the optimizer takes a step."""
     batch = next(iter(experiment.datamodule.train_dataloader()))
     module = experiment.module.train()
-    encoded = module.backbone.encode(batch.inputs)
+    encoded = module.backbone.encode(batch.inputs, batch.blocks)
     loss = torch.stack([module.objective(head).loss(encoded, fields) for head, fields in batch.heads.items()]).sum()
     assert torch.isfinite(loss)
     loss.backward()
@@ -225,6 +295,44 @@ def test_heads_decodings_and_alignments_go_together(
     composed(builds_and_learns, "data=demo_ner", *choice, *local_source("demo_ner", sources))
 
 
+@pytest.mark.parametrize(
+    ("head", "pairing", "pooling"),
+    [
+        *itertools.product(("linear", "mlp"), PAIRINGS, ["cls"]),
+        *itertools.product(["linear"], ["product", "attention"], POOLINGS[1:]),
+        *itertools.product(HEADS, ["joint"], ["cls"]),
+    ],
+)
+def test_heads_pairings_and_poolings_go_together(
+    head: str, pairing: str, pooling: str, composed: Callable[..., None], sources: Path
+) -> None:
+    choice = [f"head={head}", f"pairing={pairing}", f"pooling={pooling}"]
+    composed(builds_and_learns, "data=demo_pairs", *choice, *local_source("demo_pairs", sources))
+
+
+@pytest.mark.parametrize(("head", "loss"), list(itertools.product(HEADS, NUMBER_LOSSES)))
+def test_heads_and_losses_of_numbers_go_together(head: str, loss: str, composed: Callable[..., None], sources: Path) -> None:
+    composed(builds_and_learns, "data=demo_rating", f"head={head}", f"loss={loss}", *local_source("demo_rating", sources))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["data=demo_pairs", "pairing=concat", "head=native"], "pairing=joint"),
+        (["data=demo_sentiment", "pairing=concat", "head=linear"], "pairing"),
+        (["data=demo_rating", "loss=cross_entropy"], "loss=mse"),
+        (["data=demo_sentiment", "loss=mse"], "loss"),
+        (["data=demo_qa", "head=linear"], "head"),
+        (["data=demo_qa", "loss=cross_entropy"], "loss"),
+        (["data=demo_qa", "decoding=none"], "decoding"),
+        (["data=demo_ner", "decoding=spans"], "decoding"),
+    ],
+)
+def test_what_contradicts_the_task_is_refused(words: list[str], message: str, composed: Callable[..., None], sources: Path) -> None:
+    with pytest.raises(ConfigError, match=message):
+        composed(build, *words, *local_source(words[0].removeprefix("data="), sources))
+
+
 @pytest.mark.parametrize(("alignment", "trained"), [("first", 3), ("all", 6), ("all_inside", 6)])
 def test_the_alignment_chosen_reaches_the_batches(
     alignment: str, trained: int, composed: Callable[..., None], sources: Path, tmp_path: Path
@@ -253,8 +361,10 @@ def test_the_names_of_options_above_are_all_there_are() -> None:
         return {file.stem for file in (conf_folder() / group).glob("*.yaml")}
 
     assert options("pooling") == set(POOLINGS)
-    assert options("head") == {*HEADS, *TOKEN_HEADS, "masked_lm"}
-    assert options("decoding") == set(DECODINGS)
+    assert options("head") == {*HEADS, *TOKEN_HEADS, *SPAN_HEADS, "masked_lm"}
+    assert options("decoding") == {*DECODINGS, "spans"}
+    assert options("pairing") == {*PAIRINGS, "joint"}
+    assert options("loss") == {*LABEL_LOSSES, *NUMBER_LOSSES, "answer_span"}
     assert options("alignment") == set(ALIGNMENTS)
 
 

@@ -11,13 +11,14 @@ from afinar.stored import StoredRun
 from afinar.types import TaskSpec
 
 
-def model_card(stored: StoredRun, loader: str, to: Path, tensors: Mapping[str, Sequence[int]]) -> str:
+def model_card(stored: StoredRun, loader: str, to: Path, tensors: Mapping[str, Sequence[int]], whole: bool) -> str:
     """Return Markdown with what the model is, how to load it, its scores and its whole configuration.
 
     Args:
         loader: what loads the folder.
         to: the folder, as the user named it.
         tensors: by name, the shapes of the head's weights that lie beside the model.
+        whole: whether one of transformers' own classes holds the model with its head.
     """
     run, config = stored.run, stored.config
     specs = run.specs
@@ -42,10 +43,14 @@ def model_card(stored: StoredRun, loader: str, to: Path, tensors: Mapping[str, S
         lines += [f"- `{name}` {list(shape)}" for name, shape in tensors.items()]
         lines += [""]
     for head, spec in specs.items():
-        if spec.labels:
-            kind = "several labels a text" if spec.labels.multi_label else "one label a word" if spec.alignment else "one label a text"
-            lines += [f"## Labels of `{head}`", "", f"{kind.capitalize()}: {', '.join(f'`{name}`' for name in spec.labels.names)}", ""]
-            lines += _on_words(spec, config) if spec.alignment else []
+        lines += _predicted(head, spec, config)
+        if spec.answers and whole:
+            lines += [
+                "Transformers has no pipeline for questions any more. `afinar.load` saves these lines:",
+                "",
+                *_WITHOUT_AFINAR.format(folder=to).splitlines(),
+                "",
+            ]
     lines += ["## Scores", ""]
     splits = [split for split in ("validation", "test") if split in run.metrics]
     if splits:
@@ -60,6 +65,34 @@ def model_card(stored: StoredRun, loader: str, to: Path, tensors: Mapping[str, S
     return "\n".join(lines)
 
 
+def _predicted(head: str, spec: TaskSpec, config: DictConfig) -> list[str]:
+    """Say what a head predicts, and of what."""
+    read = {
+        "pair_classification": "two texts",
+        "pair_regression": "two texts",
+    }.get(spec.kind, "a text")
+    apart = " They are encoded apart from each other." if spec.sides > 1 else ""
+    if spec.labels:
+        kind = (
+            f"several labels for {read}" if spec.labels.multi_label else "one label a word" if spec.alignment else f"one label for {read}"
+        )
+        names = ", ".join(f"`{name}`" for name in spec.labels.names)
+        return [
+            f"## Labels of `{head}`",
+            "",
+            f"{kind.capitalize()}: {names}.{apart}",
+            "",
+            *(_on_words(spec, config) if spec.alignment else []),
+        ]
+    if spec.targets:
+        names = ", ".join(f"`{name}`" for name in spec.targets.names)
+        return [f"## Numbers of `{head}`", "", f"For {read}, in the units of the data: {names}.{apart}", ""]
+    if spec.answers:
+        none = "or nothing where the text does not answer it" if spec.answers.unanswerable else "always one"
+        return [f"## Answers of `{head}`", "", f"The part of a text that answers a question; {none}.", ""]
+    return []
+
+
 def _on_words(spec: TaskSpec, config: DictConfig) -> list[str]:
     """Say how words are labelled: plain transformers gives scores of pieces alone."""
     decoding = str(config.decoding.get("_target_", "")).rpartition(".")[2].lower()
@@ -69,6 +102,28 @@ def _on_words(spec: TaskSpec, config: DictConfig) -> list[str]:
         f"in windows, and decides on whole sentences (decoding: {decoding}); transformers' own class gives the scores of every piece.",
         "",
     ]
+
+
+_WITHOUT_AFINAR = """\
+```python
+import torch
+from transformers import AutoModelForQuestionAnswering, AutoTokenizer
+
+tokenizer = AutoTokenizer.from_pretrained("{folder}")
+model = AutoModelForQuestionAnswering.from_pretrained("{folder}")
+
+
+def answer(question: str, context: str, longest: int = 30) -> str:
+    inputs = tokenizer(question, context, truncation="only_second", return_offsets_mapping=True, return_tensors="pt")
+    offsets = inputs.pop("offset_mapping")[0]
+    with torch.no_grad():
+        output = model(**inputs)
+    scores = output.start_logits[0][:, None] + output.end_logits[0]
+    inside = torch.tensor([owner == 1 for owner in inputs.sequence_ids(0)])
+    spans = (inside[:, None] & inside).triu().tril(longest - 1)
+    start, end = divmod(int(scores.masked_fill(~spans, float("-inf")).argmax()), len(inside))
+    return context[offsets[start][0] : offsets[end][1]].strip()
+```"""
 
 
 def _shown(config: object) -> list[str]:

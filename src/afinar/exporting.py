@@ -62,9 +62,9 @@ def _write(stored: StoredRun, folder: Path, to: Path) -> str:
         model.save_pretrained(folder)
         loads = type(model).__name__
         loader = f"AutoModelFor{loads.partition('For')[2]}.from_pretrained('{to}') or afinar.load('{to}')"
-        # A head of transformers' own comes back with the folder; others are built anew and need their weights.
-        own = {name for name in module.objectives if any(isinstance(part, PreTrainedModel) for part in module.objective(name).modules())}
-        heads = {name: tensor for name, tensor in _heads(module).items() if name.split(".")[0] not in own or name.endswith(".thresholds")}
+        # What is inside transformers' own classes comes back with the folder; the rest is built anew and needs its weights.
+        within = tuple(f"{name}." for name, part in module.objectives.named_modules() if isinstance(part, PreTrainedModel))
+        heads = {name: tensor for name, tensor in _heads(module).items() if not name.startswith(within)}
     else:
         module.backbone.model.save_pretrained(folder)
         loader = f"afinar.load('{to}'): no transformers class has this head; AutoModel loads the backbone, {HEADS} holds the head"
@@ -76,9 +76,12 @@ def _write(stored: StoredRun, folder: Path, to: Path) -> str:
         name: OmegaConf.to_container(stored.config[name], resolve=True) if OmegaConf.is_config(stored.config[name]) else stored.config[name]
         for name in PARTS
     }
-    recipe = {"config": config, "labels": {head: spec.to_dict() for head, spec in stored.run.specs.items()}}
+    # The scaling of numbers has gone into the weights of transformers' own classes.
+    specs = {head: spec if model is None else spec.in_original_units() for head, spec in stored.run.specs.items()}
+    recipe = {"config": config, "labels": {head: spec.to_dict() for head, spec in specs.items()}}
     write_text(folder / RECIPE, json.dumps(recipe, ensure_ascii=False, indent=2) + "\n")
-    write_text(folder / "README.md", model_card(stored, loader, to, {name: tuple(tensor.shape) for name, tensor in heads.items()}))
+    shapes = {name: tuple(tensor.shape) for name, tensor in heads.items()}
+    write_text(folder / "README.md", model_card(stored, loader, to, shapes, whole=model is not None))
     return loader
 
 
@@ -107,9 +110,9 @@ def load_export(folder: Path, overrides: Sequence[str] = (), allow_targets: Sequ
     config.data.update(tokenizer=str(folder), revision=None)
     datamodule: TextDataModule = create(config.data, "data")
     datamodule.use_specs(specs)
-    module, _ = build_module(config, specs, plan=None)
+    module, _ = build_module(config, datamodule.specs, plan=None)
     if (folder / HEADS).is_file():
-        # What is not in there (all but thresholds, where a transformers class has the head) came with the backbone's weights.
+        # What is not in there came with the folder, where a transformers class has the head.
         _, unexpected = module.objectives.load_state_dict(load_file(folder / HEADS), strict=False)
         if unexpected:
             raise ConfigError(f"{folder / HEADS} does not fit the model: it holds {', '.join(unexpected)}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,23 +65,24 @@ class Predictor:
                 return list(spec.labels.names)
         return []
 
-    def predict(self, texts: str | Sequence[str] | Sequence[Sequence[str]]) -> list[dict[str, Any]]:
+    def predict(self, texts: str | Mapping[str, str] | Sequence[Any]) -> list[dict[str, Any]]:
         """Return one record a text, in their order: ``{"prediction": ..., "probabilities": ...}``.
 
         Batches are made by length, so that long and short texts do not pad each other. A model of words takes sentences of words as
-        well, and cuts a text into words itself; the entities in its records say where they lie in the text.
+        well, and cuts a text into words itself; the entities in its records say where they lie in the text. A model of pairs takes pairs of
+        texts, one that answers questions ``{"question": ..., "context": ...}``, or pairs of those.
 
         Raises:
-            UserError: for an empty text.
+            UserError: for an empty text, or what is none of these.
         """
-        texts = [texts] if isinstance(texts, str) else list(texts)
+        texts = [texts] if isinstance(texts, str | Mapping) else list(texts)
         records: list[dict[str, Any] | None] = [None] * len(texts)
         for row, record in self.stream(texts):
             records[row] = record
         return [record for record in records if record is not None]
 
     @torch.inference_mode()
-    def stream(self, texts: Sequence[str] | Sequence[Sequence[str]]) -> Iterator[tuple[int, dict[str, Any]]]:
+    def stream(self, texts: Sequence[Any]) -> Iterator[tuple[int, dict[str, Any]]]:
         """Yield (position, record) as batches are done, longest texts first or last as the sampler has it."""
         if not texts:
             return

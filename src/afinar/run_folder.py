@@ -2,7 +2,7 @@
 
 ``outputs/<experiment>/<run>/`` holds ``.hydra/`` (the configuration), ``backbone/`` (the network's configuration and the
 tokenizer), ``checkpoints/{best,last}.ckpt``, ``labels.json``, ``metrics.json``, ``predictions/<split>.jsonl``,
-``errors/<split>.md`` (where words are labelled) and ``status.json``.
+``errors/<split>.md`` (where words are labelled), ``symmetry/<split>.md`` (where pairs have no direction) and ``status.json``.
 """
 
 from __future__ import annotations
@@ -73,6 +73,9 @@ class RunFolder:
 
     def errors(self, split: str) -> Path:
         return self.path / "errors" / f"{split}.md"
+
+    def symmetry(self, split: str) -> Path:
+        return self.path / "symmetry" / f"{split}.md"
 
     # What a run says of itself
 

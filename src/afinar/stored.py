@@ -24,7 +24,7 @@ from afinar.tasks.base import TaskModule
 _RESOLVERS = frozenset({"hydra", "afinar.run_name", "afinar.data_option", "afinar.direction"})
 
 
-PARTS = ("seed", "model", "data", "pooling", "head", "loss", "decoding", "alignment", "freezing", "task", "metrics", "sampling")
+PARTS = ("seed", "model", "data", "pairing", "pooling", "head", "loss", "decoding", "alignment", "freezing", "task", "metrics", "sampling")
 """The groups that say how to build the model and how to read its input."""
 
 
@@ -70,7 +70,7 @@ def load_run(run: RunFolder, overrides: Sequence[str] = (), checkpoint: str = "b
     _use_stored_backbone(config, run, content)
     datamodule: TextDataModule = create(config.data, "data")
     datamodule.use_specs(specs)
-    module, _ = build_module(config, specs, plan=None)
+    module, _ = build_module(config, datamodule.specs, plan=None)
     try:
         module.on_load_checkpoint(content)
         module.load_state_dict(content["state_dict"])

@@ -130,6 +130,10 @@ class TaskSpec:
     answers: Answers | None = None
     sides: int = 1
 
+    def in_original_units(self) -> TaskSpec:
+        """Return the task of a head whose scores need not be scaled back: its weights have been."""
+        return replace(self, targets=Targets.unscaled(self.targets.names)) if self.targets else self
+
     def to_dict(self) -> dict[str, Any]:
         return {
             "kind": self.kind,
@@ -167,13 +171,15 @@ class Recall:
     """How texts that several batches of an evaluation share are encoded once.
 
     Attributes:
-        known: the texts whose encodings earlier batches left, in the order in which they follow the rows of this batch.
-        kept: for each text that later batches need, its row among this batch's own and the known ones.
+        known: the texts, encoded in earlier batches, that heads see behind the rows of this batch, in this order.
+        kept: for each text of this batch that later ones need, its row.
+        dropped: texts that no later batch needs.
         first: whether the pass begins here: nothing of an earlier one counts.
     """
 
     known: tuple[int, ...]
     kept: Mapping[int, int]
+    dropped: tuple[int, ...]
     first: bool
 
 

@@ -43,8 +43,8 @@ def test_frame_counts_the_special_tokens(tokenizers: dict[str, Any], family: str
     tokenizer = tokenizers[family]
     frame = Frame.of(tokenizer)
     assert frame.size == tokenizer.num_special_tokens_to_add() == 2
-    assert frame.prefix.tolist() == [tokenizer.cls_token_id]
-    assert frame.suffix.tolist() == [tokenizer.sep_token_id]
+    assert frame.special[0].tolist() == [tokenizer.cls_token_id]
+    assert frame.special[1].tolist() == [tokenizer.sep_token_id]
 
 
 def test_a_text_without_pieces_is_its_frame(tokenizer: Any) -> None:

@@ -83,7 +83,14 @@ def test_rows_are_plain_data(corpus: str) -> None:
 
 def labels(corpus: str, row: Row) -> Any:
     """What noise may change."""
-    keys = {"sentiment": ("sentiment", "topic"), "topic": ("sentiment", "topic"), "pairs": ("label",), "qa": ("answers",)}
+    keys = {
+        "sentiment": ("sentiment", "topic"),
+        "topic": ("sentiment", "topic"),
+        "rating": ("stars",),
+        "pairs": ("label",),
+        "similarity": ("similarity",),
+        "qa": ("answers",),
+    }
     return {key: row[key] for key in keys.get(corpus, ("tags",))}
 
 
@@ -99,7 +106,15 @@ def asked_relation(sentence: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("corpus", "field", "count"), [("sentiment", "sentiment", 2), ("topic", "topic", 6), ("pairs", "label", 3), ("qa", "question", 4)]
+    ("corpus", "field", "count"),
+    [
+        ("sentiment", "sentiment", 2),
+        ("topic", "topic", 6),
+        ("rating", "stars", 5),
+        ("pairs", "label", 3),
+        ("similarity", "similarity", 6),
+        ("qa", "question", 4),
+    ],
 )
 @pytest.mark.parametrize("split", SPLITS)
 def test_labels_are_balanced(corpus: str, field: str, count: int, split: str) -> None:
@@ -353,7 +368,68 @@ def test_denial_occurs_with_every_relation() -> None:
         assert 0.2 < share < 0.8, f"{label}: {share:.0%}"
 
 
+# Degrees of likeness, and stars
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_the_degree_counts_the_parts_that_are_alike(split: str) -> None:
+    for row in rows("similarity", split):
+        first, second = read(row["first"]), read(row["second"])
+        alike = sum(first[part] == second[part] for part in ("who", "action", "thing", "quality", "where"))
+        assert row["similarity"] == pytest.approx(1 + 0.8 * alike), row
+        assert row["first"] != row["second"]
+
+
+def test_either_sentence_may_come_first() -> None:
+    passive = [" por " in row["first"] for row in rows("similarity")]
+    assert 0.1 < sum(passive) / len(passive) < 0.5
+    assert sum(" por " in row["second"] for row in rows("similarity")) == pytest.approx(sum(passive), rel=0.3)
+
+
+def test_every_number_of_stars_has_four_sentences() -> None:
+    for row in rows("rating"):
+        assert row["text"].count(".") == 4
+        assert 1 <= row["stars"] <= 5
+
+
 # How hard it is
+
+
+def test_the_relation_of_a_pair_lies_between_its_sentences() -> None:
+    """By construction joint encoding wins: what two bags of words tell, each of its own sentence, is not enough, and comparing words is."""
+    from scipy.sparse import hstack
+    from sklearn.feature_extraction.text import CountVectorizer
+    from sklearn.linear_model import LogisticRegression
+
+    train, test = (generate("pairs", split, size, seed=0) for split, size in (("train", 3000), ("test", 1000)))
+    bag = CountVectorizer(ngram_range=(1, 2)).fit(row[side] for row in train for side in ("premise", "hypothesis"))
+
+    def score(*sides: str) -> float:
+        known, new = (hstack([bag.transform([row[side] for row in part]) for side in sides]) for part in (train, test))
+        model = LogisticRegression(max_iter=1000).fit(known, [row["label"] for row in train])
+        return float(model.score(new, [row["label"] for row in test]))
+
+    alone = max(score("premise"), score("hypothesis"))
+    assert alone <= 0.7, f"one sentence alone gives {alone:.3f}"
+    both = score("premise", "hypothesis")
+    assert both <= 0.75, f"two bags of words give {both:.3f}"
+    assert all(relation(read(row["premise"]), read(row["hypothesis"])) == row["label"] for row in test)
+
+
+def test_a_question_needs_what_is_asked_and_of_whom() -> None:
+    """Any fact is right for one in five, any fact of what is asked for four in five at the most, any fact of the person for half."""
+    of_any, of_relation, of_person = [], [], []
+    for row in rows("qa"):
+        (person,) = (name for name in PEOPLE if name in row["question"])
+        statements = [match[0] for match in re.finditer(r"[^.]+\.", row["context"])]
+        asked = [statement for statement in statements if asked_relation(statement) == asked_relation(row["question"])]
+        told = [statement for statement in statements if person in statement]
+        assert len(set(asked) & set(told)) == 1
+        for shares, candidates in ((of_any, statements), (of_relation, asked), (of_person, told)):
+            shares.append(1 / len(candidates))
+    assert sum(of_any) / len(of_any) < 0.25
+    assert 0.7 < sum(of_relation) / len(of_relation) < 0.85
+    assert sum(of_person) / len(of_person) < 0.6
 
 
 def test_counting_words_does_not_find_the_sentiment() -> None:

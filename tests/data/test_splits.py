@@ -118,3 +118,67 @@ def test_plan() -> None:
     assert SplitPlan().note(stratified=True) == "no data.validation given: 10% of train validate (stratified, seed 0)"
     with pytest.raises(ConfigError, match=r"data\.folds=4"):
         SplitPlan(folds=4).apply(40, labels, "validation.csv")
+
+
+# Groups
+
+
+@st.composite
+def grouped(draw: st.DrawFn, fewest: int) -> list[int]:
+    """The group of each row: numbered from 0 without a gap, in any order."""
+    sizes = draw(st.lists(st.integers(1, 6), min_size=fewest, max_size=12))
+    return draw(st.permutations([group for group, size in enumerate(sizes) for _ in range(size)]))
+
+
+@given(groups=grouped(fewest=2), share=st.floats(0.01, 0.99), seed=SEEDS)
+def test_a_cut_keeps_groups_together(groups: list[int], share: float, seed: int) -> None:
+    needed, sizes = int(np.ceil(len(groups) * share)), Counter(groups)
+    try:
+        train, validation = cut(len(groups), share, seed, groups=np.array(groups))
+    except (ConfigError, DataError):
+        # No group was left to train on.
+        assert len(groups) - max(sizes.values()) < needed
+        return
+    assert sorted([*train, *validation]) == list(range(len(groups)))
+    assert not {groups[row] for row in train} & {groups[row] for row in validation}
+    assert train.tolist() == sorted(train)
+    assert validation.tolist() == sorted(validation)
+    # As many rows as asked for, and without the last group fewer.
+    assert needed <= len(validation) < needed + max(sizes[groups[row]] for row in validation)
+    again = cut(len(groups), share, seed, groups=np.array(groups))
+    assert (train.tolist(), validation.tolist()) == (again[0].tolist(), again[1].tolist())
+
+
+def test_cuts_of_groups_differ_by_seed_and_tell_when_nothing_is_left() -> None:
+    groups = np.repeat(np.arange(20), 3)
+    assert cut(60, 12, 0, groups=groups)[1].tolist() != cut(60, 12, 1, groups=groups)[1].tolist()
+    with pytest.raises(DataError, match=r"a validation part of 1 training examples takes all of their 1 texts, since examples of one text"):
+        cut(10, 0.1, 0, groups=np.zeros(10, np.int64))
+    with pytest.raises(ConfigError, match=r"data\.validation_size=60 of 60"):
+        cut(60, 60, 0, groups=groups)
+
+
+@settings(deadline=None)
+@given(groups=grouped(fewest=2), seed=SEEDS, data=st.data())
+def test_folds_of_groups_partition_the_data(groups: list[int], seed: int, data: st.DataObject) -> None:
+    count = max(groups) + 1
+    folds = data.draw(st.integers(2, min(6, count)))
+    parts = [fold_rows(len(groups), folds, fold, seed, groups=np.array(groups)) for fold in range(folds)]
+    assert sorted(row for _, validation in parts for row in validation) == list(range(len(groups)))
+    for train, validation in parts:
+        assert sorted([*train, *validation]) == list(range(len(groups)))
+        inside = {groups[row] for row in validation}
+        assert not {groups[row] for row in train} & inside
+        assert count // folds <= len(inside) <= -(-count // folds)
+    with pytest.raises(ConfigError, match=rf"data\.folds={count + 1} of {count} "):
+        fold_rows(len(groups), count + 1, 0, seed, groups=np.array(groups))
+
+
+def test_a_plan_passes_groups_on() -> None:
+    groups = np.arange(40) // 4
+    for plan in (SplitPlan(validation_size=0.25), SplitPlan(folds=5, fold=2), SplitPlan(validation_size=0.25, limit=9)):
+        train, validation = plan.apply(40, None, None, groups)
+        assert len(validation) in (8, 12)
+        assert not set(groups[train]) & set(groups[validation])
+    assert len(train) == 9
+    assert [len(part) for part in SplitPlan().apply(40, None, "validation.json", groups)] == [40, 0]

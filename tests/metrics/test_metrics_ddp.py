@@ -12,11 +12,15 @@ from torchmetrics import Metric
 from afinar.metrics.classification import ClassificationMetrics
 from afinar.metrics.masked_lm import MaskedLMMetrics
 from afinar.metrics.multi_label import MultiLabelMetrics
-from afinar.types import LabelSpace
+from afinar.metrics.question_answering import AnswerMetrics
+from afinar.metrics.regression import RegressionMetrics
+from afinar.types import Answers, LabelSpace, Targets
 
 PROBABILITIES = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4], [0.5, 0.2, 0.3], [0.2, 0.6, 0.2]])
 TARGETS = torch.tensor([0, 2, 2, 3, 1])
 LABELS = LabelSpace(("a", "b", "c"))
+VALUES = torch.tensor([[0.5, 3.0], [1.5, 1.0], [2.0, 2.0], [0.0, 4.0], [3.0, 3.5]])
+ANSWERS = [("the cat", 0.5, ["cat"]), ("dog", 2.0, []), ("a b", 0.25, ["b c", "b"]), ("", float("inf"), []), ("bird", -1.0, ["cat"])]
 
 Answer = dict[str, object]
 
@@ -43,17 +47,28 @@ def score(rows: list[int]) -> Answer:
     single = ClassificationMetrics(LABELS, {"examples": Examples()})
     multi = MultiLabelMetrics(LabelSpace(LABELS.names, multi_label=True))
     masked = MaskedLMMetrics()
+    numbers = RegressionMetrics(Targets.unscaled(["form", "sense"]), {"examples": Examples()})
+    answered = AnswerMetrics(Answers(unanswerable=True))
     for row in rows:
         one = slice(row, row + 1)
         single.update(PROBABILITIES[one], TARGETS[one])
         multi.update(PROBABILITIES[one], torch.nn.functional.one_hot(TARGETS[one], 4))
         masked.update(PROBABILITIES[one].log(), TARGETS[one].remainder(3))
+        numbers.update(VALUES[one], VALUES[one].flip(1).square())
+        text, margin, gold = ANSWERS[row]
+        answered.update([(text, margin)], [gold])
     early = single.confusion_matrix().tolist()
-    answers = {"single": single.compute(), "multi": multi.compute(torch.tensor([0.3, 0.3, 0.2])), "masked": masked.compute()}
+    answers = {
+        "single": single.compute(),
+        "multi": multi.compute(torch.tensor([0.3, 0.3, 0.2])),
+        "masked": masked.compute(),
+        "numbers": numbers.compute(),
+        "answered": answered.compute(torch.tensor(1.0)),
+    }
     return {
         "numbers": {f"{kind} {name}": value.item() for kind, values in answers.items() for name, value in values.items()},
         "confusion": [early, single.confusion_matrix().tolist()],
-        "rows": sorted(zip(*(column.tolist() for column in single.gathered()), strict=True)),
+        "rows": [sorted(zip(*(column.tolist() for column in kind.gathered()), strict=True)) for kind in (single, numbers, answered)],
     }
 
 

@@ -79,7 +79,7 @@ def batch_of(
     pad: int = 0,
     gold: bool = True,
 ) -> Batch:
-    collate = SentenceCollator(_tokenizer(pad), HEAD, limit, overlap, alignment or FirstPiece(), np.arange(64), multiple)
+    collate = SentenceCollator(tokenizer_of(pad), HEAD, limit, overlap, alignment or FirstPiece(), np.arange(64), multiple)
     return collate(
         RawSentences(
             np.arange(len(sentences)),
@@ -91,7 +91,7 @@ def batch_of(
 
 
 @lru_cache
-def _tokenizer(pad: int) -> Any:
+def tokenizer_of(pad: int) -> Any:
     tokenizer = Tokenizer(WordLevel({"[PAD]": pad, "[UNK]": 1 - pad, "[CLS]": CLS, "[SEP]": SEP, "a": 4}, unk_token="[UNK]"))
     tokenizer.post_processor = TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", CLS), ("[SEP]", SEP)])
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="[PAD]", cls_token="[CLS]", sep_token="[SEP]")

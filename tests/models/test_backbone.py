@@ -57,6 +57,42 @@ def test_encode_equals_transformers(architecture: str, folder_of: Folders) -> No
     assert torch.equal(encoded.mask, inputs["attention_mask"].bool())
 
 
+@pytest.mark.parametrize("cuts", [(3, 2, 1), (1, 5), (6,), (1,) * 6])
+def test_blocks_change_no_real_position(cuts: tuple[int, ...], architecture: str, folder_of: Folders) -> None:
+    """Rows in blocks, each as wide as its longest: what a single call gives, in the order of the rows, and zeros behind it."""
+    backbone = Backbone(str(folder_of(architecture))).eval()
+    inputs = inputs_of(batch=6, length=12, seed=3)
+    lengths, whole = inputs["attention_mask"].sum(1), backbone.encode(inputs)
+    blocks = tuple((len(rows), int(rows.max())) for rows in lengths.split(cuts))
+    widths: list[tuple[int, ...]] = []
+    backbone.model.register_forward_pre_hook(lambda _, __, given: widths.append(tuple(given["input_ids"].shape)), with_kwargs=True)
+    encoded = backbone.encode(inputs, blocks)
+    assert widths == list(blocks)
+    assert torch.equal(encoded.mask, whole.mask)
+    assert encoded.hidden.shape == whole.hidden.shape
+    torch.testing.assert_close(encoded.hidden[encoded.mask], whole.hidden[whole.mask], rtol=0, atol=1e-5)
+    for rows, (_, width) in zip(encoded.hidden.split(cuts), blocks, strict=True):
+        assert not rows[:, width:].count_nonzero()
+
+
+def test_blocks_train_the_same(folder_of: Folders) -> None:
+    inputs = inputs_of(batch=4, length=12)
+    inputs = {name: tensor[inputs["attention_mask"].sum(1).argsort()] for name, tensor in inputs.items()}
+    width, weights = int(inputs["attention_mask"][:2].sum(1).max()), torch.randn(12, 32, generator=torch.Generator().manual_seed(0))
+    gradients = []
+    for blocks in ((), ((2, width), (2, 12))):
+        backbone = Backbone(str(folder_of("bert")), dropout=0.0, attention_dropout=0.0).train()
+        encoded = backbone.encode(inputs, blocks)
+        (encoded.hidden * weights)[encoded.mask].sum().backward()
+        gradients.append([parameter.grad for parameter in backbone.parameters()])
+    torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-4, atol=1e-5)
+
+
+def test_blocks_hold_every_row(folder_of: Folders) -> None:
+    with pytest.raises(RuntimeError, match="split"):
+        Backbone(str(folder_of("bert"))).encode(inputs_of(batch=4), ((2, 9), (1, 9)))
+
+
 def test_token_types_matter_where_the_model_has_them(folder_of: Folders) -> None:
     backbone = Backbone(str(folder_of("bert"))).eval()
     inputs = inputs_of()

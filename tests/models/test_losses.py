@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,11 +16,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from afinar.errors import ConfigError
-from afinar.models.losses import CrossEntropy, Focal
-from afinar.types import IGNORE_INDEX, LabelSpace, TaskSpec
+from afinar.models.losses import MAE, MSE, CrossEntropy, Focal, Huber
+from afinar.types import IGNORE_INDEX, Answers, LabelSpace, Targets, TaskSpec
 
 SINGLE = TaskSpec("sequence_classification", LabelSpace(("a", "b", "c")), (5, 3, 2))
 MULTI = TaskSpec("sequence_classification", LabelSpace(("a", "b", "c"), multi_label=True), (5, 3, 2))
+NUMBERS = TaskSpec("regression", targets=Targets(("x", "y"), (3.0, -1.0), (2.0, 0.5)))
 
 
 def draw(size: int, seed: int, multi: bool = False) -> tuple[Tensor, Tensor]:
@@ -202,6 +205,74 @@ def test_balanced_without_counts_and_tasks_without_labels_are_refused() -> None:
         Focal(TaskSpec("masked_lm"))
     with pytest.raises(ConfigError, match="gamma"):
         Focal(SINGLE, gamma=-1)
+
+
+# Numbers
+
+
+def numpy_error(loss: nn.Module, differences: np.ndarray) -> np.ndarray:
+    size = np.abs(differences)
+    if isinstance(loss, Huber):
+        return np.where(size <= loss.delta, differences**2 / 2, loss.delta * (size - loss.delta / 2))
+    return size if isinstance(loss, MAE) else differences**2
+
+
+LOSSES_OF_NUMBERS = (MSE, MAE, Huber, partial(Huber, delta=0.3))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_losses_of_numbers_equal_numpy_over_what_is_known(data: st.DataObject) -> None:
+    """Averaged over every target of the batch that is finite, whichever columns they are in; the others move nothing."""
+    size = data.draw(st.integers(1, 6))
+    numbers = st.floats(-8, 8, width=32)
+    scores = np.array(data.draw(st.lists(numbers, min_size=2 * size, max_size=2 * size)), dtype=np.float32).reshape(size, 2)
+    missing = st.sampled_from([math.nan, math.inf, -math.inf])
+    targets = np.array(data.draw(st.lists(numbers | missing, min_size=2 * size, max_size=2 * size)), dtype=np.float32).reshape(size, 2)
+    known = np.isfinite(targets)
+    for build in LOSSES_OF_NUMBERS:
+        loss, mine = build(NUMBERS), torch.tensor(scores, requires_grad=True)
+        value = loss(mine, torch.tensor(targets))
+        value.backward()
+        expected = numpy_error(loss, scores[known].astype(np.float64) - targets[known]).mean() if known.any() else 0.0
+        assert value.item() == pytest.approx(expected, rel=1e-5, abs=1e-6)
+        assert mine.grad.isfinite().all()
+        assert not mine.grad[torch.tensor(~known)].count_nonzero()
+
+
+def test_losses_of_numbers_equal_pytorch() -> None:
+    generator = torch.Generator().manual_seed(0)
+    scores, targets = 3 * torch.randn(7, 2, generator=generator), torch.randn(7, 2, generator=generator)
+    torch.testing.assert_close(MSE(NUMBERS)(scores, targets), functional.mse_loss(scores, targets))
+    torch.testing.assert_close(MAE(NUMBERS)(scores, targets), functional.l1_loss(scores, targets))
+    torch.testing.assert_close(Huber(NUMBERS, delta=0.7)(scores, targets), functional.huber_loss(scores, targets, delta=0.7))
+
+
+@pytest.mark.parametrize("build", LOSSES_OF_NUMBERS)
+def test_losses_of_numbers_are_float32_and_leave_no_trace(build: Callable[[TaskSpec], nn.Module]) -> None:
+    loss = build(NUMBERS)
+    scores = torch.tensor([[1.0, 256.0]], dtype=torch.bfloat16, requires_grad=True)
+    value = loss(scores, torch.tensor([[1.5, 255.25]]))
+    assert value.dtype == torch.float32
+    assert value.item() == pytest.approx(numpy_error(loss, np.array([0.5, 0.75])).mean())  # rounded to bfloat16, 255.25 would be 255
+    assert not loss.state_dict()
+
+
+@pytest.mark.parametrize("delta", [0, -1.0, math.inf, math.nan])
+def test_impossible_deltas(delta: float) -> None:
+    with pytest.raises(ConfigError, match=r"loss\.delta"):
+        Huber(NUMBERS, delta=delta)
+
+
+def test_a_loss_that_is_not_the_task_s_says_which_is() -> None:
+    for build in LOSSES_OF_NUMBERS:
+        with pytest.raises(ConfigError, match="'sequence_classification' has none: set loss=cross_entropy or focal"):
+            build(SINGLE)
+        with pytest.raises(ConfigError, match="'question_answering' has none: choose a loss made for that task"):
+            build(TaskSpec("question_answering", answers=Answers(unanswerable=True)))
+    for of_labels in (CrossEntropy, Focal):
+        with pytest.raises(ConfigError, match="'regression' has numbers: set loss=mse, mae or huber"):
+            of_labels(NUMBERS)
 
 
 # The documents' statements

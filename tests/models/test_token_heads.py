@@ -143,7 +143,7 @@ def test_nothing_depends_on_padding_or_on_the_other_sentences(name: str, decodin
         alone = scored(head, bert, one)
         torch.testing.assert_close(spread(fields_of(one), alone)[0], before, rtol=0, atol=1e-5)
         (prediction,) = head.predictions(alone, fields_of(one))
-        assert prediction.answer == expected.label
+        assert prediction.answer == expected.answer
         assert prediction.extra == expected.extra
         assert prediction.probabilities == [probability and pytest.approx(probability, abs=1e-5) for probability in expected.probabilities]
         labels = fields_of(one)["labels"]
@@ -226,8 +226,8 @@ def test_a_batch_without_a_word_to_score(sentences: list[Sentence], name: str, f
         head = build(name, backbone, decoding)
         scores = scored(head, backbone, batch)
         predictions = head.predictions(scores, fields_of(batch))
-        assert [len(one.label) for one in predictions] == [len(one.words) for one in sentences]
-        assert {label for one in predictions for label in one.label} <= {"O"}
+        assert [len(one.answer) for one in predictions] == [len(one.words) for one in sentences]
+        assert {label for one in predictions for label in one.answer} <= {"O"}
         assert all(one.extra == {"entities": []} and set(one.probabilities) <= {None} for one in predictions)
         backbone.zero_grad()
         loss = head.loss(scores, fields_of(batch))
@@ -288,7 +288,7 @@ def test_free_and_repaired_decisions_of_a_softmax(bert: Backbone, data: st.DataO
     free, repaired = (build("linear", bert, decoding).predictions(scores, fields) for decoding in ("none", "repair"))
     for one, row, before, after in zip(sentences, spread(fields, scores), free, repaired, strict=True):
         kept = [place for place, word in enumerate(one.words) if word]
-        assert [before.label[place] for place in kept] == [names_of(SPEC)[tag] for tag in row.argmax(1).tolist()]
+        assert [before.answer[place] for place in kept] == [names_of(SPEC)[tag] for tag in row.argmax(1).tolist()]
         assert after.answer == convert(before.answer, Scheme.IOB2)
         for prediction in (before, after):  # the probability is that of the tag that stands in the end
             tags = [names_of(SPEC).index(prediction.answer[place]) for place in kept]
@@ -333,7 +333,7 @@ def test_parts_of_speech_have_no_scheme_to_decode_by(name: str, bert: Backbone) 
     head, batch = build(name, bert, "none", PARTS_OF_SPEECH), batch_of(mixed(3))
     predictions = head.predictions(scored(head, bert, batch), fields_of(batch))
     assert all(prediction.extra == {} for prediction in predictions)
-    pairs = [pair for one, made in zip(mixed(3), predictions, strict=True) for pair in zip(one.words, made.label, strict=True)]
+    pairs = [pair for one, made in zip(mixed(3), predictions, strict=True) for pair in zip(one.words, made.answer, strict=True)]
     assert {label for word, label in pairs if not word} == {"NOUN"}, "the most frequent tag of training"
 
 

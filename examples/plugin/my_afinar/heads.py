@@ -7,11 +7,11 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from afinar.models.backbone import Backbone
-from afinar.models.heads.base import ClassificationHead, LossFactory, PoolingFactory
+from afinar.models.heads.base import LossFactory, PoolingFactory, TextHead
 from afinar.types import Encoded, Fields, TaskSpec
 
 
-class CosineHead(ClassificationHead):
+class CosineHead(TextHead):
     """Scores are scale * cos(h, w_k): h is the text's vector, w_k a learned vector for each label (Gidaris and Komodakis 2018).
 
     Args:
@@ -37,7 +37,7 @@ class CosineHead(ClassificationHead):
         super().__init__(spec, loss, threshold)
         self.pooling = pooling(hidden_size=backbone.hidden_size)
         self.dropout = nn.Dropout(dropout)
-        self.directions = nn.Parameter(torch.randn(len(self.labels), backbone.hidden_size))
+        self.directions = nn.Parameter(torch.randn(len(self.names), backbone.hidden_size))
         self.scale = nn.Parameter(torch.tensor(float(scale)))
 
     def scores(self, encoded: Encoded, fields: Fields) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,13 +89,13 @@ class WandbTracker(WandbLogger):
         table = wandb.Table(columns=["gold", "predicted", "count"], data=rows)
         self.experiment.log({f"{split}/confusion_matrix": table})
 
-    def log_predictions(self, split: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Log predictions as a table; raw texts only where `log_text` asks for them."""
+    def log_predictions(self, split: str, rows: Sequence[Mapping[str, Any]], texts: Collection[str]) -> None:
+        """Log predictions as a table; the columns that hold raw text (`texts`) only where `log_text` asks for them."""
         import wandb
 
         if not rows:
             return
-        columns = [name for name in rows[0] if name not in _TEXTS or self.shows_text]
+        columns = [name for name in rows[0] if name not in texts or self.shows_text]
         data = [[_cell(row.get(name)) for name in columns] for row in rows]
         self.experiment.log({f"{split}/predictions": wandb.Table(columns=columns, data=data)})
 
@@ -110,10 +110,6 @@ class WandbTracker(WandbLogger):
         if self._experiment is not None:
             self.experiment.finish(exit_code=exit_code)
             self._experiment = None
-
-
-_TEXTS = ("text", "tokens")
-"""Columns that hold raw text."""
 
 
 def _cell(value: Any) -> str | int | float | None:

@@ -43,9 +43,10 @@ def main(words: Sequence[str]) -> int:
     from afinar.analysis.reports import write_report
     from afinar.callbacks.predictions import PredictionWriter
     from afinar.commands.records import check_target, write_records
+    from afinar.commands.symmetry import look_again
     from afinar.console import say, table
     from afinar.experiment import build_evaluator
-    from afinar.run_folder import open_run
+    from afinar.run_folder import open_run, write_text
     from afinar.stored import load_run
 
     if options["predictions"]:
@@ -64,9 +65,13 @@ def main(words: Sequence[str]) -> int:
     score = trainer.validate if split == "validation" else trainer.test
     found = score(stored.module, datamodule=stored.datamodule, verbose=False)[0]
     metrics = {name.removeprefix(f"{split}/"): float(value) for name, value in found.items()}
+    if symmetry := look_again(trainer, stored.datamodule, stored.module, split, writer.rows[split]):
+        metrics |= symmetry.scores()
     if own_results:
         run.update_metrics(**{split: metrics})
         write_report(run, stored.datamodule.specs, split, writer.rows[split])
+        if symmetry:
+            write_text(run.symmetry(split), symmetry.to_markdown(f"Symmetry on {split}: {run.path.name}"))
         say(f"wrote {run.path / 'metrics.json'} and {run.predictions(split)}")
     if options["predictions"]:
         write_records(Path(options["predictions"]), writer.rows[split])

@@ -14,11 +14,12 @@ from omegaconf import DictConfig, OmegaConf
 from afinar.analysis.reports import write_report
 from afinar.callbacks.wandb import WandbTracker
 from afinar.checkpoints import read_checkpoint
+from afinar.commands.symmetry import look_again
 from afinar.console import err, say, table
 from afinar.errors import ConfigError, nearest
 from afinar.experiment import Experiment, build
 from afinar.pretrained import resolve_model
-from afinar.run_folder import RunFolder
+from afinar.run_folder import RunFolder, write_text
 
 
 def train(config: DictConfig, run: RunFolder) -> None:
@@ -116,14 +117,14 @@ def _score(experiment: Experiment, config: DictConfig, run: RunFolder) -> None:
     best = run.best if run.best.is_file() and not config.trainer.fast_dev_run else None
     with _unlogged(trainer):
         results = {"validation": trainer.validate(module, datamodule=datamodule, ckpt_path=best, verbose=False, weights_only=True)}
-    _track(experiment, "validation", run)
+    symmetry = {"validation": _track(experiment, "validation", run)}
     if datamodule.has_split("test"):
         results["test"] = trainer.test(module, datamodule=datamodule, ckpt_path=best, verbose=False, weights_only=True)
-        _track(experiment, "test", run)
+        symmetry["test"] = _track(experiment, "test", run)
     for note in datamodule.notes():
         if note not in experiment.notes:
             say(f"  {note}")
-    sections = {split: _without_prefix(found[0], split) for split, found in results.items()}
+    sections = {split: {**_without_prefix(found[0], split), **symmetry[split]} for split, found in results.items()}
     run.update_metrics(**sections)
     for logger in trainer.loggers:
         if isinstance(logger, WandbTracker):
@@ -146,20 +147,26 @@ def _without_prefix(metrics: Mapping[str, float], split: str) -> dict[str, float
     return {name.removeprefix(f"{split}/"): float(value) for name, value in metrics.items() if name.startswith(f"{split}/")}
 
 
-def _track(experiment: Experiment, split: str, run: RunFolder) -> None:
-    """Write the report of errors, and send it, the confusion matrices and the predictions of a split to W&B."""
+def _track(experiment: Experiment, split: str, run: RunFolder) -> dict[str, float]:
+    """Write the reports on a split, send them, the confusion matrices and the predictions to W&B, and return the scores of symmetry."""
+    datamodule, module = experiment.datamodule, experiment.module
     records = experiment.predictions.rows.get(split, [])
-    report = write_report(run, experiment.datamodule.specs, split, records)
+    report = write_report(run, datamodule.specs, split, records)
+    symmetry = look_again(experiment.trainer, datamodule, module, split, records) if records else None
     for logger in experiment.trainer.loggers:
         if not isinstance(logger, WandbTracker):
             continue
-        logger.log_predictions(split, records)
+        logger.log_predictions(split, records, texts=datamodule.text_columns)
         if report is not None:
             logger.log_errors(split, *report.table(texts=logger.shows_text))
-        for head in experiment.module.objectives:
-            confusion = experiment.module.objective(head).confusion()
+        for head in module.objectives:
+            confusion = module.objective(head).confusion()
             if confusion is not None:
                 logger.log_confusion(split, *confusion)
+    if symmetry is None:
+        return {}
+    write_text(run.symmetry(split), symmetry.to_markdown(f"Symmetry on {split}: {run.path.name}"))
+    return symmetry.scores()
 
 
 def _show(sections: dict[str, dict[str, float]], experiment: Experiment, run: RunFolder) -> None:

@@ -8,8 +8,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from afinar.errors import ConfigError
 
-SHARED = ("pooling", "loss", "decoding", "alignment", "sampling")
-"""Groups that others refer to: a head its pooling, loss and decoding, the data their alignment and sampling."""
+SHARED = ("pairing", "pooling", "loss", "decoding", "alignment", "sampling")
+"""Groups that others refer to: a head its pairing, pooling, loss and decoding, the data their pairing, alignment and sampling."""
 
 
 def check_used(config: DictConfig, overrides: Sequence[str]) -> None:
@@ -25,5 +25,5 @@ def check_used(config: DictConfig, overrides: Sequence[str]) -> None:
     others = OmegaConf.to_yaml(OmegaConf.masked_copy(config, [str(key) for key in config if key not in SHARED]), resolve=False)
     for override in overrides:
         group = override.lstrip("+~").partition("=")[0].partition(".")[0]
-        if group in SHARED and f"${{{group}}}" not in others:
+        if group in SHARED and not any(f"${{{group}{end}" in others for end in "}."):
             raise ConfigError(f"{override} has no effect: neither the head nor the data of this task use the {group}; leave it out")

@@ -1,4 +1,4 @@
-"""Padding: raw examples to the tensors of a batch."""
+"""Special tokens and padding: runs of pieces to the tensors of a batch."""
 
 from __future__ import annotations
 
@@ -22,78 +22,100 @@ _PROBE = "a"
 
 @dataclass(frozen=True)
 class Frame:
-    """What a tokenizer puts around the pieces of one text, e.g. `[CLS] ... [SEP]`.
+    """What a tokenizer puts around the pieces of one text, `[CLS] ... [SEP]`, or of two, `[CLS] ... [SEP] ... [SEP]`.
 
     Attributes:
-        prefix, suffix: int64, ids of the special tokens before and after the text.
-        prefix_types, suffix_types: int64, their token types.
-        text_type: the token type of the text's own pieces.
+        special: int64, ids of the special tokens before, between and after the texts: one array more than there are texts.
+        special_types: int64, the token types of those.
+        text_types: the token type of each text's own pieces.
     """
 
-    prefix: NDArray[np.int64]
-    suffix: NDArray[np.int64]
-    prefix_types: NDArray[np.int64]
-    suffix_types: NDArray[np.int64]
-    text_type: int
+    special: tuple[NDArray[np.int64], ...]
+    special_types: tuple[NDArray[np.int64], ...]
+    text_types: tuple[int, ...]
 
     @property
     def size(self) -> int:
         """Number of special tokens."""
-        return len(self.prefix) + len(self.suffix)
+        return sum(map(len, self.special))
+
+    @property
+    def before(self) -> int:
+        """Number of special tokens before the first text."""
+        return len(self.special[0])
 
     @classmethod
     def of(cls, tokenizer: PreTrainedTokenizerBase) -> Frame:
-        """Read the frame off a probe: transformers 5 leaves special tokens to the Rust backend and has no method that adds them to ids."""
-        probe = tokenizer(_PROBE, return_token_type_ids=True, return_special_tokens_mask=True)
+        """Return the frame of one text."""
+        return cls._read(tokenizer, _PROBE)
+
+    @classmethod
+    def of_pair(cls, tokenizer: PreTrainedTokenizerBase) -> Frame:
+        """Return the frame of two texts."""
+        return cls._read(tokenizer, _PROBE, _PROBE)
+
+    @classmethod
+    def _read(cls, tokenizer: PreTrainedTokenizerBase, *texts: str) -> Frame:
+        # Off a probe: transformers 5 leaves special tokens to the Rust backend and has no method that adds them to ids.
+        probe = tokenizer(*texts, return_token_type_ids=True)
         ids, types = np.array(probe["input_ids"], dtype=np.int64), np.array(probe["token_type_ids"], dtype=np.int64)
-        text = np.flatnonzero(np.array(probe["special_tokens_mask"]) == 0)
-        start, end = int(text[0]), int(text[-1]) + 1
-        return cls(ids[:start], ids[end:], types[:start], types[end:], int(types[start]))
+        owners = np.array([-1 if owner is None else owner for owner in probe.sequence_ids(0)])
+        runs = [np.flatnonzero(owners == text) for text in range(len(texts))]
+        edges = [0, *(edge for run in runs for edge in (int(run[0]), int(run[-1]) + 1)), len(ids)]
+        gaps = [slice(start, end) for start, end in zip(edges[::2], edges[1::2], strict=True)]
+        return cls(tuple(ids[gap] for gap in gaps), tuple(types[gap] for gap in gaps), tuple(int(types[run[0]]) for run in runs))
 
 
 class Framing:
-    """Frame each run of pieces with its special tokens and pad to the longest, on the right.
+    """Frame runs of pieces with their special tokens and pad to the longest row, on the right.
 
-    The result equals what the tokenizer itself returns for whole texts with ``padding=True``.
+    The result equals what the tokenizer itself returns for whole texts, or pairs of them, with ``padding=True``.
 
     Args:
-        tokenizer: decides special tokens, padding id and which inputs there are (`model_input_names`).
+        tokenizer: decides padding id and which inputs there are (`model_input_names`).
+        frame: of one text, or of two; None for the tokenizer's own of one.
         pad_to_multiple_of: round the padded length up, e.g. to 8 for the tensor cores of a GPU.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, pad_to_multiple_of: int | None = None) -> None:
-        self.frame = Frame.of(tokenizer)
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, frame: Frame | None = None, pad_to_multiple_of: int | None = None) -> None:
+        self.frame = frame or Frame.of(tokenizer)
         self.pad_to_multiple_of = pad_to_multiple_of or 1
         self.pad_id = int(tokenizer.pad_token_id)
         self.pad_type = int(tokenizer.pad_token_type_id)
         self.has_types = "token_type_ids" in tokenizer.model_input_names
 
-    def __call__(self, runs: Sequence[NDArray[np.int32]]) -> tuple[dict[str, Tensor], int]:
-        """Return the backbone's inputs, each int64 [R, T], and the number of positions that are no padding."""
+    def __call__(self, *texts: Sequence[NDArray[np.int32]]) -> tuple[dict[str, Tensor], int]:
+        """Return the backbone's inputs, each int64 [R, T], and the number of positions that are no padding.
+
+        Args:
+            texts: the pieces of each row's text; of each row's first text, and of each row's second.
+        """
         frame = self.frame
-        before, after = len(frame.prefix), len(frame.suffix)
-        counts = np.fromiter(map(len, runs), dtype=np.int64, count=len(runs))
-        lengths = counts + frame.size
-        width = -(-int(lengths.max()) // self.pad_to_multiple_of) * self.pad_to_multiple_of
-        positions = np.arange(width)
-
+        counts = [np.fromiter(map(len, runs), dtype=np.int64, count=len(runs)) for runs in texts]
+        lengths = np.sum(counts, axis=0) + frame.size
+        positions = np.arange(self.width(int(lengths.max(initial=frame.size))))
         mask = positions < lengths[:, None]
-        is_text = (positions >= before) & (positions < before + counts[:, None])
-        # Rows and columns [R, 1] and [R, after] of the special tokens after each run.
-        tail = (np.arange(len(counts))[:, None], (before + counts)[:, None] + np.arange(after))
-
-        ids = np.full(mask.shape, self.pad_id, dtype=np.int64)
-        ids[:, :before] = frame.prefix
-        ids[is_text] = np.concatenate(runs)  # both run through the batch row by row
-        ids[tail] = frame.suffix
+        ids, types = np.full(mask.shape, self.pad_id, dtype=np.int64), np.full(mask.shape, self.pad_type, dtype=np.int64)
+        rows = np.arange(len(lengths))[:, None]
+        start = np.zeros(len(lengths), dtype=np.int64)
+        for index, special in enumerate(frame.special):
+            gap = (rows, start[:, None] + np.arange(len(special)))
+            ids[gap], types[gap] = special, frame.special_types[index]
+            start = start + len(special)
+            if index < len(texts):
+                inside = (positions >= start[:, None]) & (positions < (start + counts[index])[:, None])
+                if len(lengths):
+                    ids[inside] = np.concatenate(texts[index])  # both run through the batch row by row
+                types[inside] = frame.text_types[index]
+                start = start + counts[index]
         inputs = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask.astype(np.int64))}
         if self.has_types:
-            types = np.full(mask.shape, self.pad_type, dtype=np.int64)
-            types[:, :before] = frame.prefix_types
-            types[is_text] = frame.text_type
-            types[tail] = frame.suffix_types
             inputs["token_type_ids"] = torch.from_numpy(types)
         return inputs, int(lengths.sum())
+
+    def width(self, longest: int) -> int:
+        """Return the padded length of rows of up to `longest` positions."""
+        return -(-longest // self.pad_to_multiple_of) * self.pad_to_multiple_of
 
 
 class TextCollator:
@@ -105,7 +127,7 @@ class TextCollator:
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, head: str = "label", pad_to_multiple_of: int | None = None) -> None:
-        self.framing = Framing(tokenizer, pad_to_multiple_of)
+        self.framing = Framing(tokenizer, pad_to_multiple_of=pad_to_multiple_of)
         self.head = head
 
     def __call__(self, raw: RawBatch) -> Batch:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import numpy as np
 import pytorch_lightning as pl
@@ -101,6 +101,9 @@ class TextDataModule(pl.LightningDataModule, ABC):
         self._input: Table | None = None
         self._examples: dict[str, SplitData] = {}
         self._notes: dict[str, list[str]] = {}
+
+    text_columns: ClassVar[tuple[str, ...]] = ("text", "text_pair", "tokens")
+    """What holds raw text in the records of predictions, which leaves the machine only where the user asks for it."""
 
     # What a subclass gives.
 
@@ -219,7 +222,7 @@ class TextDataModule(pl.LightningDataModule, ABC):
         return len(self._training_sampler(0, world_size))  # type: ignore[arg-type]  # every training sampler has a length
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        return self._loader("train", self._training_sampler(*self._rank()))
+        return self._loader(self.examples("train"), self._training_sampler(*self._rank()))
 
     def val_dataloader(self) -> DataLoader[Batch] | list[DataLoader[Batch]]:
         return self.evaluation_dataloader("validation") if self.has_split("validation") else []
@@ -232,9 +235,12 @@ class TextDataModule(pl.LightningDataModule, ABC):
         return self.evaluation_dataloader("predict")
 
     def evaluation_dataloader(self, split: str) -> DataLoader[Batch]:
-        """Return a loader that yields every example of any split exactly once, the longest first."""
-        rank, world_size = self._rank()
-        return self._loader(split, SequentialByLength(self.examples(split).lengths, self.eval_batch_size, rank, world_size))
+        """Return a loader that yields every example of any split exactly once."""
+        return self._loader(self.examples(split), self.evaluation_order(split, *self._rank()))
+
+    def evaluation_order(self, split: str, rank: int, world_size: int) -> Sampler[Any]:
+        """Return the batches of a split that one process evaluates, the longest first."""
+        return SequentialByLength(self.examples(split).lengths, self.eval_batch_size, rank, world_size)
 
     def _training_sampler(self, rank: int, world_size: int) -> Sampler[list[int]]:
         return self.sampling(
@@ -247,9 +253,9 @@ class TextDataModule(pl.LightningDataModule, ABC):
             world_size=world_size,
         )
 
-    def _loader(self, split: str, sampler: Sampler[list[int]]) -> DataLoader[Batch]:
+    def _loader(self, examples: SplitData, sampler: Sampler[Any]) -> DataLoader[Batch]:
         return DataLoader(
-            self.examples(split),  # type: ignore[arg-type]  # the collator makes the batches
+            examples,  # type: ignore[arg-type]  # the collator makes the batches
             sampler=sampler,
             batch_size=None,  # the sampler yields whole batches
             collate_fn=self.collator,

@@ -89,7 +89,7 @@ class Examples(TorchDataset[RawBatch]):
     ) -> None:
         self._pieces = pieces
         self._positions = positions
-        self._limit = limit
+        self.limit = limit
         self._truncate = truncate
         self._fields = dict(fields or {})
         self.piece_counts: NDArray[np.int64] = pieces.lengths[positions]
@@ -102,6 +102,6 @@ class Examples(TorchDataset[RawBatch]):
 
     def __getitem__(self, rows: Sequence[int]) -> RawBatch:
         index = np.asarray(rows, dtype=np.int64)
-        limit, cut = self._limit, self._truncate
+        limit, cut = self.limit, self._truncate
         pieces = [ids if len(ids) <= limit else cut(ids, limit) for ids in self._pieces.take(self._positions[index])]
         return RawBatch(index, pieces, {name: values[index] for name, values in self._fields.items()})

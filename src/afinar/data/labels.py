@@ -119,6 +119,11 @@ class LabelColumns:
         return name
 
 
+def label_columns(column: str | Sequence[str], multi_label: bool, separator: str | None) -> LabelColumns:
+    """Return `LabelColumns` of options as they are configured, where several columns are a list."""
+    return LabelColumns(column if isinstance(column, str) else tuple(column), multi_label, separator)
+
+
 def label_name(value: Any) -> str | None:
     """Return how a label is called: text as it is, ``1`` and ``1.0`` as "1", ``True`` as "true"; None for what is no label."""
     if isinstance(value, np.generic):

@@ -114,7 +114,7 @@ class SentenceCollator:
         inside: Numbers,
         pad_to_multiple_of: int | None = None,
     ) -> None:
-        self.framing = Framing(tokenizer, pad_to_multiple_of)
+        self.framing = Framing(tokenizer, pad_to_multiple_of=pad_to_multiple_of)
         self.head = head
         self.limit = limit
         self.overlap = overlap
@@ -136,7 +136,7 @@ class SentenceCollator:
         words = np.full((len(counts), max(1, int(counts.max()))), -1, dtype=np.int64)
         labels = np.full(words.shape, IGNORE_INDEX, dtype=np.int64)
         piece_labels = np.full(rows * width, IGNORE_INDEX, dtype=np.int64)
-        before = len(self.framing.frame.prefix)
+        before = self.framing.frame.before
         first_row = 0
         for sentence, (starts, window) in enumerate(zip(raw.starts, windows, strict=True)):
             places = (first_row + window.owner) * width + before + window.positions()

@@ -14,7 +14,7 @@ from afinar.errors import ConfigError, DataError
 Rows = NDArray[np.int64]
 
 
-def cut(examples: int, size: float | int, seed: int, strata: Sequence[str] | None = None) -> tuple[Rows, Rows]:
+def cut(examples: int, size: float | int, seed: int, strata: Sequence[str] | None = None, groups: Rows | None = None) -> tuple[Rows, Rows]:
     """Cut a validation part off the training data; return (training rows, validation rows), each in ascending order.
 
     Args:
@@ -22,10 +22,13 @@ def cut(examples: int, size: float | int, seed: int, strata: Sequence[str] | Non
         size: the validation part as a fraction in (0, 1), or as a count from 1.
         seed: the same seed gives the same cut.
         strata: the label of each row: both parts then hold every label in the same proportion. None (multi-label data) shuffles only.
+        groups: int64, the number of each row's group, from 0 without a gap; the rows of a group stay together, and the validation part
+            is the first groups after a shuffle that have as many rows as it needs. None where each row may go its own way; not with
+            `strata`.
 
     Raises:
         ConfigError: the size leaves no training or no validation example.
-        DataError: a label occurs once, or a part has fewer rows than there are labels.
+        DataError: a label occurs once, a part has fewer rows than there are labels, or no group is left to train.
     """
     from sklearn.model_selection import train_test_split
 
@@ -35,6 +38,8 @@ def cut(examples: int, size: float | int, seed: int, strata: Sequence[str] | Non
             f"data.validation_size={size} of {examples} training examples: "
             f"give a fraction between 0 and 1, or a count of 1 to {examples - 1}"
         )
+    if groups is not None:
+        return _cut_groups(groups, count, seed)
     if strata is not None:
         counts = Counter(strata)
         label, fewest = min(counts.items(), key=lambda item: item[1])
@@ -53,7 +58,22 @@ def cut(examples: int, size: float | int, seed: int, strata: Sequence[str] | Non
     return np.sort(train), np.sort(validation)
 
 
-def fold_rows(examples: int, folds: int, fold: int, seed: int, strata: Sequence[str] | None = None) -> tuple[Rows, Rows]:
+def _cut_groups(groups: Rows, count: int, seed: int) -> tuple[Rows, Rows]:
+    sizes = np.bincount(groups)
+    order = np.random.default_rng(seed).permutation(len(sizes))
+    needed = int(np.searchsorted(np.cumsum(sizes[order]), count)) + 1
+    if needed == len(sizes):
+        raise DataError(
+            f"a validation part of {count} training examples takes all of their {needed} texts, since examples of one text stay together; "
+            "lower data.validation_size, or name a validation file with data.validation=FILE"
+        )
+    validates = np.isin(groups, order[:needed])
+    return np.flatnonzero(~validates), np.flatnonzero(validates)
+
+
+def fold_rows(
+    examples: int, folds: int, fold: int, seed: int, strata: Sequence[str] | None = None, groups: Rows | None = None
+) -> tuple[Rows, Rows]:
     """Return (training rows, validation rows) of one fold of k-fold cross-validation; the k validation parts partition the data.
 
     Args:
@@ -62,6 +82,7 @@ def fold_rows(examples: int, folds: int, fold: int, seed: int, strata: Sequence[
         fold: which one, from 0 to k - 1.
         seed: must be the same for all folds of one cross-validation.
         strata: the label of each row: every fold then holds every label in the same proportion. None (multi-label data) shuffles only.
+        groups: as in `cut`; folds then have as many groups as each other.
 
     Raises:
         ConfigError: `folds` or `fold` is out of range.
@@ -69,6 +90,9 @@ def fold_rows(examples: int, folds: int, fold: int, seed: int, strata: Sequence[
     """
     from sklearn.model_selection import KFold, StratifiedKFold
 
+    if groups is not None:
+        train, validation = fold_rows(int(groups.max()) + 1, folds, fold, seed)
+        return np.flatnonzero(np.isin(groups, train)), np.flatnonzero(np.isin(groups, validation))
     if not 2 <= folds <= examples:
         raise ConfigError(f"data.folds={folds} of {examples} training examples: give a number from 2 to {examples}")
     if not 0 <= fold < folds:
@@ -120,8 +144,10 @@ class SplitPlan:
         """Whether a validation part comes out of the training file where there is no file of its own."""
         return bool(self.folds or self.validation_size)
 
-    def apply(self, examples: int, strata: Sequence[str] | None, validation_file: str | None) -> tuple[Rows, Rows]:
-        """Return (training rows, validation rows) of a training file of `examples` rows; see `cut` for `strata` and errors.
+    def apply(
+        self, examples: int, strata: Sequence[str] | None, validation_file: str | None, groups: Rows | None = None
+    ) -> tuple[Rows, Rows]:
+        """Return (training rows, validation rows) of a training file of `examples` rows; see `cut` for `strata`, `groups` and errors.
 
         Raises:
             ConfigError: folds and a validation file contradict each other.
@@ -134,9 +160,9 @@ class SplitPlan:
         train: Rows = np.arange(examples)
         validation: Rows = np.arange(0)
         if self.folds:
-            train, validation = fold_rows(examples, self.folds, self.fold, self.seed, strata)
+            train, validation = fold_rows(examples, self.folds, self.fold, self.seed, strata, groups)
         elif self.validation_size and validation_file is None:
-            train, validation = cut(examples, self.validation_size, self.seed, strata)
+            train, validation = cut(examples, self.validation_size, self.seed, strata, groups)
         return first_shuffled(train, self.limit, self.seed), validation
 
     def note(self, stratified: bool) -> str:

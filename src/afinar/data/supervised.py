@@ -42,18 +42,33 @@ class SupervisedData(TextDataModule, Generic[Input, GoldItem]):
     """Examples with gold answers, for one head.
 
     Args:
-        plan: how the rows of the training source are used.
+        sources: see `TextDataModule`: reader, tokenizer, train, validation, test.
+        limit: train on the first `limit` examples after a seeded shuffle.
+        validation_size: the part of train that validates where there is no validation source: a fraction, a count, or 0.
+        folds, fold: k-fold cross-validation on the training source, and which fold validates.
+        seed: of the order of examples and of every cut.
         head: the name under which a batch carries the gold answers.
-        spec: the task of a stored run; labels then come from it and training data are needed for training alone.
+        spec: the task of a stored run; it then comes from there, and training data are needed for training alone.
         others: see `TextDataModule`.
     """
 
     kind: ClassVar[str]
     """The kind of task in the specification."""
 
-    def __init__(self, *args: Any, plan: SplitPlan, head: str, spec: TaskSpec | None, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.plan = plan
+    def __init__(
+        self,
+        *sources: Any,
+        limit: int | None = None,
+        validation_size: float | int | None = 0.1,
+        folds: int | None = None,
+        fold: int = 0,
+        seed: int = 0,
+        head: str = "label",
+        spec: TaskSpec | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(*sources, **{**options, "seed": seed})
+        self.plan = SplitPlan(validation_size, folds, fold, limit, seed)
         self.head = head
         self.splits: dict[str, Split[Input, GoldItem]] = {}
         self._spec: TaskSpec | None = None
@@ -85,6 +100,14 @@ class SupervisedData(TextDataModule, Generic[Input, GoldItem]):
         """Return the label of each row, for stratified cuts; None where there is no such thing."""
         return None
 
+    def groups(self, inputs: Sequence[Input]) -> Rows | None:
+        """Return the number of each row's group, where rows must not be torn apart between train and validation."""
+        return None
+
+    def trainable(self, rows: Rows) -> Rows:
+        """Return those of the rows of the training source that can train."""
+        return rows
+
     # The task.
 
     @property
@@ -102,7 +125,7 @@ class SupervisedData(TextDataModule, Generic[Input, GoldItem]):
         Raises:
             ConfigError: the run is of another task, or an option contradicts it.
         """
-        if spec.kind != self.kind or spec.labels is None:
+        if spec.kind != self.kind:
             raise ConfigError(f"the run is of the task '{spec.kind}', and these data are for {self.kind}: use the task of the run")
         self.check_spec(spec)
         self._spec = spec
@@ -148,9 +171,10 @@ class SupervisedData(TextDataModule, Generic[Input, GoldItem]):
     @cached_property
     def _train_rows(self) -> tuple[Rows, Rows]:
         """Rows of the training source that train, and that validate."""
-        gold = self._train_source.gold
+        gold, inputs = self._train_source.gold, self._train_source.inputs
         assert gold is not None
-        return self.plan.apply(len(gold), self.strata(gold), self.sources["validation"])
+        train, validation = self.plan.apply(len(gold), self.strata(gold), self.sources["validation"], self.groups(inputs))
+        return self.trainable(train), validation
 
     @cached_property
     def _train_tables(self) -> tuple[Any, Rows]:

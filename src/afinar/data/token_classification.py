@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from torch.utils.data import Sampler
 
 from afinar.data.alignment import Alignment, FirstPiece
 from afinar.data.examples import PieceTable
-from afinar.data.readers import Reader
 from afinar.data.sentences import SentenceCollator, Sentences
-from afinar.data.splits import Rows, SplitPlan
+from afinar.data.splits import Rows
 from afinar.data.supervised import Source, Split, SupervisedData
 from afinar.data.table import Table
 from afinar.data.tags import follow_scheme, read_tags, read_words, settle_scheme, unseen_note
@@ -25,9 +23,6 @@ from afinar.errors import ConfigError, DataError, nearest
 from afinar.tagging.schemes import Scheme, join_tag, split_tag
 from afinar.tagging.table import TagTable, closed, lacking
 from afinar.types import LabelSpace, TaskSpec
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
 
 Words = list[str]
 WordSource = Source[Words, list[str]]
@@ -48,13 +43,8 @@ class TokenClassificationData(SupervisedData[Words, list[str]]):
         max_length: positions of a window, special tokens included; a longer sentence takes several.
         overlap: pieces that two windows of one sentence share at least; None for a quarter of the room in a window.
         alignment: which pieces carry their word's label in training; None for `FirstPiece`.
-        limit: train on the first `limit` sentences after a seeded shuffle.
-        validation_size: the part of train that validates where there is no validation source: a fraction, a count, or 0.
-        folds, fold: k-fold cross-validation on the training source, and which fold validates.
         pad_to_multiple_of: round the padded length of a batch up.
-        head: the name under which a batch carries the labels.
-        spec: the task of a stored run.
-        others: see `TextDataModule`.
+        others: see `SupervisedData`.
 
     Batches are those of `SentenceCollator`. Nothing is truncated: every word of every sentence is labelled.
     """
@@ -63,11 +53,7 @@ class TokenClassificationData(SupervisedData[Words, list[str]]):
 
     def __init__(
         self,
-        reader: Reader,
-        tokenizer: str | PreTrainedTokenizerBase,
-        train: str | None,
-        validation: str | None = None,
-        test: str | None = None,
+        *sources: Any,
         tokens_column: str = "tokens",
         tags_column: str = "tags",
         text_column: str = "text",
@@ -79,22 +65,8 @@ class TokenClassificationData(SupervisedData[Words, list[str]]):
         max_length: int = 128,
         overlap: int | None = None,
         alignment: Alignment | None = None,
-        batch_size: int = 32,
-        eval_batch_size: int | None = None,
-        limit: int | None = None,
-        validation_size: float | int | None = 0.1,
-        folds: int | None = None,
-        fold: int = 0,
-        sampling: Callable[..., Sampler[list[int]]] | None = None,
-        drop_last: bool = False,
         pad_to_multiple_of: int | None = None,
-        num_workers: int = 0,
-        pin_memory: bool | None = None,
-        cache_dir: str | None = None,
-        seed: int = 0,
-        head: str = "label",
-        revision: str | None = None,
-        spec: TaskSpec | None = None,
+        **options: Any,
     ) -> None:
         self.tokens_column = tokens_column
         self.tags_column = tags_column
@@ -108,27 +80,13 @@ class TokenClassificationData(SupervisedData[Words, list[str]]):
         self._pattern = compile_pattern(word_pattern)
         self._texts: list[SplitText] | None = None
         self._train_scheme: Scheme | None = None
-        super().__init__(
-            reader,
-            tokenizer,
-            train,
-            validation,
-            test,
-            plan=SplitPlan(validation_size, folds, fold, limit, seed),
-            head=head,
-            spec=spec,
-            batch_size=batch_size,
-            eval_batch_size=eval_batch_size,
-            sampling=sampling,
-            drop_last=drop_last,
-            num_workers=num_workers,
-            pin_memory=pin_memory,
-            cache_dir=cache_dir,
-            seed=seed,
-            revision=revision,
-        )
+        super().__init__(*sources, **options)
 
     # The task.
+
+    def check_spec(self, spec: TaskSpec) -> None:
+        if spec.labels is None:
+            raise ConfigError("the run labels no words: use the task of the run")
 
     def derive_spec(self, source: WordSource, rows: Rows) -> TaskSpec:
         assert source.gold is not None

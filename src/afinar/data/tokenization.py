@@ -83,15 +83,7 @@ def tokenize(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, cache_dir
     from datasets import Dataset, Features, List, Value
 
     def pieces(batch: dict[str, list[str]]) -> dict[str, list[Any]]:
-        encoded = tokenizer(
-            batch["text"],
-            add_special_tokens=False,
-            truncation=False,
-            return_attention_mask=False,
-            return_token_type_ids=False,
-            verbose=False,  # no warning about long texts: truncation comes later, and is reported
-        )
-        return {"input_ids": encoded["input_ids"]}
+        return {"input_ids": _unframed(tokenizer, batch["text"])["input_ids"]}
 
     key = fingerprint("tokenize", VERSION, datasets.__version__.split(".")[0], tokenizer_fingerprint(tokenizer), texts)
     return cached_map(
@@ -122,15 +114,7 @@ def tokenize_words(sentences: Sequence[Sequence[str]], tokenizer: PreTrainedToke
     from datasets import Dataset, Features, List, Value
 
     def pieces(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        encoded = tokenizer(
-            [" ".join(words) for words in batch["words"]],
-            add_special_tokens=False,
-            truncation=False,
-            return_attention_mask=False,
-            return_token_type_ids=False,
-            return_offsets_mapping=True,
-            verbose=False,
-        )
+        encoded = _unframed(tokenizer, [" ".join(words) for words in batch["words"]], return_offsets_mapping=True)
         starts = []
         for words, offsets in zip(batch["words"], encoded["offset_mapping"], strict=True):
             found = np.full(len(words), -1, dtype=np.int32)
@@ -152,4 +136,48 @@ def tokenize_words(sentences: Sequence[Sequence[str]], tokenizer: PreTrainedToke
         features=Features({"input_ids": List(Value("int32")), "starts": List(Value("int32"))}),
         folder=cache_root(cache_dir) / "tokenized",
         description="Tokenizing",
+    )
+
+
+def tokenize_spans(texts: Sequence[str], tokenizer: PreTrainedTokenizerBase, cache_dir: str | None = None) -> Dataset:
+    """Return the pieces of each text, and the characters of each piece, through the same cache.
+
+    Returns:
+        Three columns of int32 lists [P]: `input_ids`, and `starts` and `ends`, each piece's first character and the one after its last,
+        without white space (see `piece_bounds`).
+
+    Raises:
+        ConfigError: the cache folder cannot be written.
+    """
+    import datasets
+    from datasets import Dataset, Features, List, Value
+
+    from afinar.data.characters import piece_bounds
+
+    def pieces(batch: dict[str, list[str]]) -> dict[str, list[Any]]:
+        encoded = _unframed(tokenizer, batch["text"], return_offsets_mapping=True)
+        bounds = [piece_bounds(text, offsets) for text, offsets in zip(batch["text"], encoded["offset_mapping"], strict=True)]
+        return {"input_ids": encoded["input_ids"], "starts": [starts for starts, _ in bounds], "ends": [ends for _, ends in bounds]}
+
+    key = fingerprint("spans", VERSION, datasets.__version__.split(".")[0], tokenizer_fingerprint(tokenizer), texts)
+    return cached_map(
+        Dataset.from_dict({"text": list(texts)}, features=Features({"text": Value("large_string")})),
+        pieces,
+        key=key,
+        features=Features({name: List(Value("int32")) for name in ("input_ids", "starts", "ends")}),
+        folder=cache_root(cache_dir) / "tokenized",
+        description="Tokenizing",
+    )
+
+
+def _unframed(tokenizer: PreTrainedTokenizerBase, texts: list[str], **options: bool) -> Any:
+    """Return the tokenizer's own encoding of texts, neither cut nor framed by special tokens."""
+    return tokenizer(
+        texts,
+        add_special_tokens=False,
+        truncation=False,
+        return_attention_mask=False,
+        return_token_type_ids=False,
+        verbose=False,  # no warning about long texts: what becomes of them is decided later, and reported
+        **options,
     )

@@ -64,3 +64,22 @@ def room(max_length: int, special: int) -> int:
     if max_length <= special:
         raise ConfigError(f"data.max_length={max_length} leaves no room beside {special} special tokens: give at least {special + 1}")
     return max_length - special
+
+
+def longest_first(lengths: NDArray[np.int64], limit: int) -> NDArray[np.int64]:
+    """Return how many pieces of each text of a pair may stay, so that both fit: the longer one is cut first, then both evenly.
+
+    Equal to the truncation ``longest_first`` of Hugging Face's tokenizers.
+
+    Args:
+        lengths: int64 [N, 2], pieces of each text.
+        limit: how many pieces of both may stay; special tokens are already subtracted.
+    """
+    shorter = lengths.min(1)
+    room_for_longer = np.maximum(limit - shorter, limit - limit // 2)
+    kept = np.minimum(lengths, room_for_longer[:, None])
+    # Where both are longer than half, the first of equal ones, or the shorter one, gets the smaller half.
+    both = kept.sum(1) > limit
+    second_longer = lengths[:, 1] >= lengths[:, 0]
+    halves = np.where(second_longer[:, None], [limit // 2, limit - limit // 2], [limit - limit // 2, limit // 2])
+    return np.where(both[:, None], halves, kept)

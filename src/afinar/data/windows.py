@@ -47,6 +47,6 @@ class Windows:
         return np.arange(len(self.owner)) - self.starts[self.owner]
 
 
-def window_count(pieces: NDArray[np.int64], limit: int, overlap: int) -> NDArray[np.int64]:
-    """Return how many windows `Windows.over` makes of texts of these numbers of pieces."""
+def window_count(pieces: NDArray[np.int64], limit: int | NDArray[np.int64], overlap: int | NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return how many windows `Windows.over` makes of texts of these numbers of pieces; limit and overlap may be each text's own."""
     return np.where(pieces <= limit, 1, 1 - (-(pieces - limit) // (limit - overlap)))

@@ -6,28 +6,33 @@ from collections.abc import Callable, Mapping
 
 from torchmetrics import Metric
 
-from afinar.errors import ConfigError
+from afinar.errors import ConfigError, nearest
 from afinar.metrics.classification import ClassificationMetrics
 from afinar.metrics.masked_lm import MaskedLMMetrics
 from afinar.metrics.multi_label import MultiLabelMetrics
+from afinar.metrics.question_answering import AnswerMetrics
+from afinar.metrics.regression import BOUNDS, SCORES, RegressionMetrics, score_names
 from afinar.metrics.token_classification import TokenMetrics
 from afinar.types import LabelSpace, TaskSpec
 
 Extra = Mapping[str, Metric] | None
 LabelMetrics = ClassificationMetrics | MultiLabelMetrics | TokenMetrics
+TaskMetrics = LabelMetrics | RegressionMetrics | AnswerMetrics | MaskedLMMetrics
 
 
-def metrics_for(spec: TaskSpec, extra: Extra = None) -> LabelMetrics | MaskedLMMetrics:
-    """Return metrics for what `spec` says is labelled: words, examples with one label of K or a set of them, or the vocabulary itself.
+def metrics_for(spec: TaskSpec, extra: Extra = None) -> TaskMetrics:
+    """Return metrics for what `spec` says is predicted: labels of words or examples, numbers, answers, or else words of the vocabulary.
 
     Raises:
-        ConfigError: `extra` is given where the vocabulary is the label space: its scores stream and are not kept.
+        ConfigError: `extra` is given where neither labels nor numbers are kept for it; answers are compared in a language without rules.
     """
-    if spec.labels is None:
-        if extra:
-            raise ConfigError(f"extra metrics ({', '.join(extra)}) need a task with labels; {spec.kind} has none: remove them")
-        return MaskedLMMetrics()
-    return _BY_KIND.get(spec.kind, _of_examples)(spec, spec.labels, extra)
+    if spec.labels is not None:
+        return _BY_KIND.get(spec.kind, _of_examples)(spec, spec.labels, extra)
+    if spec.targets is not None:
+        return RegressionMetrics(spec.targets, extra)
+    if extra:
+        raise ConfigError(f"extra metrics ({', '.join(extra)}) need a task with labels or numbers; {spec.kind} has none: remove them")
+    return MaskedLMMetrics() if spec.answers is None else AnswerMetrics(spec.answers)
 
 
 def _of_examples(_spec: TaskSpec, labels: LabelSpace, extra: Extra) -> LabelMetrics:
@@ -44,7 +49,9 @@ _BY_KIND: dict[str, Callable[[TaskSpec, LabelSpace, Extra], LabelMetrics]] = {"t
 
 
 def check_monitor(monitor: str, spec: TaskSpec) -> None:
-    """Refuse, before anything is trained, to choose the best epoch by a score of entities where the tags spell none.
+    """Refuse, before anything is trained, to choose the best epoch by a score that the data cannot have.
+
+    Such are scores of entities where the tags spell none, and those of a regression target that does not exist.
 
     Raises:
         ConfigError: naming the remedy.
@@ -53,3 +60,7 @@ def check_monitor(monitor: str, spec: TaskSpec) -> None:
         raise ConfigError(
             f"monitor={monitor} scores entities, and the tags of these data spell none: write B-TYPE and I-TYPE, or set monitor=accuracy"
         )
+    if spec.targets is not None:
+        known = score_names(spec.targets)
+        if monitor.split("/")[0] in {*SCORES, *BOUNDS} and monitor not in known:
+            raise ConfigError(f"monitor={monitor} is no score of these targets.{nearest(monitor, known)} There are: {', '.join(known)}")

@@ -73,6 +73,8 @@ class EpochStore(Metric):
         if taken := values.keys() & extra.keys():
             raise ConfigError(f"extra metric '{min(taken)}' bears the name of one that is always computed: rename or remove it")
         defined = {name: value for name, value in {**values, **extra}.items() if value is not None}
+        if not defined:
+            return {}
         packed = torch.stack([value.detach().to("cpu", torch.float64) for value in defined.values()])
         return dict(zip(defined, packed.to(torch.get_default_dtype()).to(self.device).unbind(), strict=True))
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import copy
 import inspect
+from collections.abc import Iterator, Sequence
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 from transformers import AutoModel, PretrainedConfig, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
@@ -153,17 +155,26 @@ class Backbone(nn.Module):
 
     # Running it
 
-    def encode(self, inputs: dict[str, Tensor]) -> Encoded:
+    def encode(self, inputs: dict[str, Tensor], blocks: Sequence[tuple[int, int]] = ()) -> Encoded:
         """Encode a batch.
 
         Args:
             inputs: `input_ids` and `attention_mask`, int64 [B, T]; `token_type_ids` is left out where the model has none.
+            blocks: (rows, width) of successive rows, B in all, that are run together without the padding past their width; none for
+                one block. Real positions come out the same.
 
         Returns:
-            The last hidden states, float [B, T, d], and the mask. Without autograd where the whole backbone is frozen.
+            The last hidden states, float [B, T, d], 0 past a block's width, and the mask. Without autograd where the whole backbone is
+            frozen.
         """
+        accepted = self._accepted(inputs)
         with self._autograd():
-            hidden = self.model(**self._accepted(inputs)).last_hidden_state
+            if not blocks:
+                hidden = self.model(**accepted).last_hidden_state
+            else:
+                length = inputs["input_ids"].shape[1]
+                states = (self.model(**block).last_hidden_state for block in _cut(accepted, blocks))
+                hidden = torch.cat([pad(state, (0, 0, 0, length - state.shape[1])) for state in states])
         return Encoded(hidden, _mask(inputs))
 
     def hidden_states(self, inputs: dict[str, Tensor]) -> list[Tensor]:
@@ -250,6 +261,14 @@ class Backbone(nn.Module):
 
     def _autograd(self) -> contextlib.AbstractContextManager[Any]:
         return torch.no_grad() if self._all_frozen else contextlib.nullcontext()
+
+
+def _cut(inputs: dict[str, Tensor], blocks: Sequence[tuple[int, int]]) -> Iterator[dict[str, Tensor]]:
+    """Yield the inputs of each block of (rows, width)."""
+    rows = [count for count, _ in blocks]
+    parts = {name: torch.split(tensor, rows) for name, tensor in inputs.items()}
+    for index, (_, width) in enumerate(blocks):
+        yield {name: part[index][:, :width] for name, part in parts.items()}
 
 
 def _mask(inputs: dict[str, Tensor]) -> Tensor:

@@ -1,15 +1,15 @@
-"""Losses of classification heads.
+"""Losses of heads that give labels or numbers.
 
 A loss is built from the task's specification, ``loss(spec)``, and called with float scores [B, K] and targets:
-single-label int64 [B]; multi-label float [B, K] of zeros and ones, or [B, K+1]. A target IGNORE_INDEX, or a label that
-training never saw (single-label K and above, multi-label the last column), is skipped. A batch without any known target
-gives 0, with a graph.
+single-label int64 [B]; multi-label float [B, K] of zeros and ones, or [B, K+1]; numbers float [B, K], scaled as training
+scales them. A target IGNORE_INDEX, a label that training never saw (single-label K and above, multi-label the last
+column), or a number that is not finite, is skipped. A batch without any known target gives 0, with a graph.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import torch
@@ -86,6 +86,69 @@ class Focal(nn.Module):
         return loss
 
 
+class MSE(nn.Module):
+    """The squared error of numbers. In float32, averaged over all known targets of the batch.
+
+    Args:
+        spec: the task, with targets.
+
+    Raises:
+        ConfigError: the task has no numbers.
+    """
+
+    def __init__(self, spec: TaskSpec) -> None:
+        super().__init__()
+        _check_targets(spec)
+
+    def forward(self, scores: Tensor, targets: Tensor) -> Tensor:
+        return _mean_error(scores, targets, torch.square)
+
+
+class MAE(nn.Module):
+    """The absolute error of numbers, which outliers move less. In float32, averaged over all known targets of the batch.
+
+    Args:
+        spec: the task, with targets.
+
+    Raises:
+        ConfigError: the task has no numbers.
+    """
+
+    def __init__(self, spec: TaskSpec) -> None:
+        super().__init__()
+        _check_targets(spec)
+
+    def forward(self, scores: Tensor, targets: Tensor) -> Tensor:
+        return _mean_error(scores, targets, torch.abs)
+
+
+class Huber(nn.Module):
+    """Half the squared error up to `delta`, and from there on linear: delta * (error - delta / 2). In float32, averaged as `MSE`.
+
+    Huber 1964, "Robust Estimation of a Location Parameter".
+
+    Args:
+        spec: the task, with targets.
+        delta: above 0, on the scale on which training sees the targets (standard deviations, where they are standardized).
+
+    Raises:
+        ConfigError: the task has no numbers, or delta is none above 0.
+    """
+
+    def __init__(self, spec: TaskSpec, delta: float = 1.0) -> None:
+        super().__init__()
+        _check_targets(spec)
+        if not 0 < delta < math.inf:
+            raise ConfigError(f"loss.delta={delta}: give a number above 0.")
+        self.delta = float(delta)
+
+    def forward(self, scores: Tensor, targets: Tensor) -> Tensor:
+        return _mean_error(scores, targets, self._error)
+
+    def _error(self, differences: Tensor) -> Tensor:
+        return functional.huber_loss(differences, torch.zeros_like(differences), reduction="none", delta=self.delta)
+
+
 class _Softmax(nn.Module):
     """Cross-entropy over classes that exclude each other; targets int64 [B]."""
 
@@ -139,7 +202,22 @@ class _Sigmoid(nn.Module):
         return (losses * known).sum() / known.sum().clamp(min=1)
 
 
+def _mean_error(scores: Tensor, targets: Tensor, error: Callable[[Tensor], Tensor]) -> Tensor:
+    """Return the mean of an error, 0 for no difference, over the known targets."""
+    known = targets.isfinite()
+    differences = (scores.float() - targets.float()).masked_fill(~known, 0.0)
+    return error(differences).sum() / known.sum().clamp(min=1)
+
+
+def _check_targets(spec: TaskSpec) -> None:
+    if spec.targets is None:
+        instead = "set loss=cross_entropy or focal" if spec.labels else "choose a loss made for that task"
+        raise ConfigError(f"the loss is of numbers, and task {spec.kind!r} has none: {instead}")
+
+
 def _labels(spec: TaskSpec) -> LabelSpace:
+    if spec.targets is not None:
+        raise ConfigError(f"the loss is of labels, and task {spec.kind!r} has numbers: set loss=mse, mae or huber")
     if spec.labels is None:
         raise ConfigError(f"the loss classifies, but task {spec.kind!r} has no labels: choose a head made for that task.")
     return spec.labels

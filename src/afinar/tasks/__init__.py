@@ -3,7 +3,19 @@
 from afinar.tasks.base import TaskModule
 from afinar.tasks.masked_lm import MaskedLM
 from afinar.tasks.objective import Objective
+from afinar.tasks.pair_classification import PairClassification
+from afinar.tasks.question_answering import QuestionAnswering
+from afinar.tasks.regression import Regression
 from afinar.tasks.sequence_classification import SequenceClassification
 from afinar.tasks.token_classification import TokenClassification
 
-__all__ = ["MaskedLM", "Objective", "SequenceClassification", "TaskModule", "TokenClassification"]
+__all__ = [
+    "MaskedLM",
+    "Objective",
+    "PairClassification",
+    "QuestionAnswering",
+    "Regression",
+    "SequenceClassification",
+    "TaskModule",
+    "TokenClassification",
+]

@@ -18,6 +18,7 @@ from transformers import PreTrainedModel
 
 from afinar.errors import ConfigError
 from afinar.models.backbone import Backbone
+from afinar.models.memory import Memory
 from afinar.optim.groups import parameter_groups
 from afinar.optim.optimizers import build_optimizer
 from afinar.seeds import derive
@@ -57,6 +58,7 @@ class TaskModule(pl.LightningModule):
         self._total_steps = total_steps
         self._head_lr = head_lr
         self._seed = seed
+        self._memory = Memory()
         # Loaded modules come in eval mode and Lightning leaves modes as they are: dropout would never fire.
         self.train()
 
@@ -75,7 +77,7 @@ class TaskModule(pl.LightningModule):
         torch.manual_seed(derive(self._seed, "dropout", self.current_epoch, self.global_rank))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        encoded = self.backbone.encode(batch.inputs)
+        encoded = self._memory.encode(self.backbone, batch)
         losses = {head: objective.loss(encoded, batch.heads[head]) for head, objective in self._fed(batch)}
         total = torch.stack(list(losses.values())).sum()
         if len(losses) > 1:
@@ -94,7 +96,7 @@ class TaskModule(pl.LightningModule):
 
     def _evaluate(self, batch: Batch, split: str) -> STEP_OUTPUT:
         """Return the scores of each head, with the rows they belong to."""
-        encoded = self.backbone.encode(batch.inputs)
+        encoded = self._memory.encode(self.backbone, batch)
         outputs: dict[str, Any] = {"rows": batch.rows, "scores": {}}
         total = torch.zeros((), device=batch.rows.device)
         for head, objective in self._fed(batch):
@@ -104,7 +106,7 @@ class TaskModule(pl.LightningModule):
         return outputs
 
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
-        encoded = self.backbone.encode(batch.inputs)
+        encoded = self._memory.encode(self.backbone, batch)
         scores = {head: objective.head.scores(encoded, batch.heads[head]) for head, objective in self._fed(batch)}
         return {"rows": batch.rows, "scores": scores}
 
@@ -210,8 +212,8 @@ class TaskModule(pl.LightningModule):
         if stored is None:
             raise ConfigError("this checkpoint was not written by afinar: it does not say which task it is for")
         own = {head: self.objective(head).spec.to_dict() for head in self.objectives}
-        for key, meaning in (("kind", "task"), ("labels", "labels")):
-            theirs, ours = ({head: spec[key] for head, spec in specs.items()} for specs in (stored, own))
+        for key, meaning in (("kind", "task"), ("labels", "labels"), ("targets", "numbers"), ("sides", "separate texts")):
+            theirs, ours = ({head: spec.get(key) for head, spec in specs.items()} for specs in (stored, own))
             if theirs != ours:
                 raise ConfigError(f"the checkpoint is of another task: its {meaning} are {theirs}, this run's are {ours}")
 

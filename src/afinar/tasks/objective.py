@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 
 from afinar.metrics.factory import metrics_for
-from afinar.metrics.multi_label import MultiLabelMetrics
+from afinar.metrics.store import EpochStore
 from afinar.models.heads import Head
 from afinar.types import Encoded, Fields, TaskSpec
 
@@ -41,7 +41,7 @@ class Objective(nn.Module):
 
     def finish_validation(self) -> None:
         """Let the head set what it tunes on validation (thresholds), from all examples since `reset`."""
-        if self.head.tunable and isinstance(self.metrics, MultiLabelMetrics):
+        if self.head.tunable and isinstance(self.metrics, EpochStore):
             self.head.tune(*self.metrics.gathered())
 
     def results(self) -> dict[str, Tensor]:

@@ -3,7 +3,9 @@
 | corpus | a row |
 |---|---|
 | ``sentiment``, ``topic`` | ``text``, ``sentiment``, ``topic``: the same reviews under two names |
+| ``rating`` | ``text``, ``stars`` |
 | ``pairs`` | ``premise``, ``hypothesis``, ``label`` |
+| ``similarity`` | ``first``, ``second``, ``similarity`` |
 | ``ner`` | ``tokens``, ``tags`` (IOB2) |
 | ``pos`` | ``tokens``, ``tags`` (Universal POS) |
 | ``qa`` | ``id``, ``context``, ``question``, ``answers`` (``text``, ``answer_start``), as in SQuAD |
@@ -20,7 +22,7 @@ from typing import Any
 
 from afinar.errors import ConfigError, nearest
 
-from . import entities, pairs, parts_of_speech, plain_text, questions, reviews
+from . import entities, pairs, parts_of_speech, plain_text, questions, ratings, reviews, similarity
 
 Row = dict[str, Any]
 
@@ -48,6 +50,8 @@ _REVIEWS = Corpus(reviews.draw, reviews.identity, reviews.mislabel)
 CORPORA: dict[str, Corpus] = {
     "sentiment": _REVIEWS,
     "topic": _REVIEWS,
+    "rating": Corpus(ratings.draw, ratings.identity, ratings.mislabel),
+    "similarity": Corpus(similarity.draw, similarity.identity, similarity.mislabel),
     "pairs": Corpus(pairs.draw, pairs.identity, pairs.mislabel),
     "ner": Corpus(entities.draw, entities.identity, entities.mislabel),
     "pos": Corpus(parts_of_speech.draw, parts_of_speech.identity, parts_of_speech.mislabel),

@@ -97,7 +97,7 @@ CHRONICLES: tuple[Callable[[Random, str, int], list[str]], ...] = (
     lambda rng, split, index: [" ".join(entities.simple(rng, split, index)["tokens"])],
     lambda rng, split, index: [" ".join(parts_of_speech.draw(rng, split, index)["tokens"])],
     lambda rng, split, index: [pairs.draw(rng, split, index)["hypothesis"]],
-    lambda rng, split, index: f"{questions.draw(rng, split, index)['context']} ".split(". ")[:2],
+    lambda rng, split, index: f"{questions.paragraph(questions.story(rng, index).facts)} ".split(". ")[:2],
 )
 
 

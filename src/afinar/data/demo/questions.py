@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 from typing import Any, NamedTuple
 
@@ -11,6 +12,10 @@ PROFESSIONS = ("analista", "dentista", "jornalista", "pianista", "motorista", "a
 FIRMS = ("Editora Leal", "Rocha & Souza", "Banco Serra", "Casa Moreira", "Grupo Porto", "Rádio Campos", "Viação Ribeiro", "Fundação Santos")
 YEARS = tuple(str(year) for year in range(1940, 2005))
 PEOPLE = 3
+OTHER_SHARE = 0.4
+"""How often a relation that is not asked for is told of a person."""
+RIVAL_SHARE = 0.2
+"""How often the relation that is asked for is told of another person."""
 
 
 class Relation(NamedTuple):
@@ -45,28 +50,65 @@ RELATIONS = (
 )
 
 
-def draw(rng: Random, split: str, index: int) -> dict[str, Any]:
-    """A row: ``id``, ``context``, ``question``, ``answers`` (``text``; ``answer_start`` in characters). The relations come up in turn."""
+class Fact(NamedTuple):
+    """A sentence, cut where its answer begins and ends."""
+
+    person: str
+    relation: Relation
+    before: str
+    answer: str
+    after: str
+
+    @property
+    def text(self) -> str:
+        return f"{self.before}{self.answer}{self.after}"
+
+
+class Story(NamedTuple):
+    """Facts about three people, and a question about a fact of one of them."""
+
+    facts: list[Fact]
+    subject: str
+    asked: Relation
+    question: str
+
+
+def story(rng: Random, index: int) -> Story:
+    """A story in which everybody has a fact of the relation that is asked for, which comes up in turn."""
     asked = RELATIONS[index % len(RELATIONS)]
     given = rng.sample([*GIVEN_NAMES["f"], *GIVEN_NAMES["m"]], PEOPLE)
     people = [f"{first} {rng.choice(SURNAMES)}" for first in given]
-    facts = [(person, relation) for person in people for relation in RELATIONS if relation is asked or rng.random() < 0.4]
-    rng.shuffle(facts)
+    told = [(person, relation) for person in people for relation in RELATIONS if relation is asked or rng.random() < OTHER_SHARE]
+    rng.shuffle(told)
     subject = rng.choice(people)
     values = {relation: iter(rng.sample(relation.answers, PEOPLE)) for relation in RELATIONS}
-    context, answer, start = "", "", 0
-    for person, relation in facts:
+    facts = []
+    for person, relation in told:
         value = next(values[relation])
         before, after = rng.choice(relation.statements).replace("?", person).split("*")
-        if person == subject and relation is asked:
-            answer, start = value, len(context) + len(before)
-        context += f"{before}{value}{after} "
+        facts.append(Fact(person, relation, before, value, after))
     question = rng.choice(asked.questions)
+    return Story(facts, subject, asked, f"{question[:-1].replace('?', subject)}?")
+
+
+def paragraph(facts: Sequence[Fact]) -> str:
+    return " ".join(fact.text for fact in facts)
+
+
+def draw(rng: Random, split: str, index: int) -> dict[str, Any]:
+    """A row: ``id``, ``context``, ``question``, ``answers`` (``text``; ``answer_start`` in characters). The relations come up in turn.
+
+    Of the other people the same thing is told now and then: who is asked about has to be compared there, and elsewhere what is asked.
+    """
+    facts, subject, asked, question = story(rng, index)
+    told = [fact for fact in facts if fact.relation is not asked or fact.person == subject or rng.random() < RIVAL_SHARE]
+    place = next(place for place, fact in enumerate(told) if fact.relation is asked and fact.person == subject)
+    start = len(paragraph([*told[:place], told[place]._replace(answer="", after="")]))
     return {
         "id": f"{split}-{index}",
-        "context": context.rstrip(),
-        "question": f"{question[:-1].replace('?', subject)}?",
-        "answers": {"text": [answer], "answer_start": [start]},
+        "context": paragraph(told),
+        "question": question,
+        "answers": {"text": [told[place].answer], "answer_start": [start]},
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 from transformers import PreTrainedModel
@@ -12,10 +12,13 @@ from transformers import PreTrainedModel
 from afinar.errors import ConfigError
 from afinar.models.backbone import Backbone
 from afinar.models.heads.decisions import Threshold, decision
-from afinar.types import Encoded, Fields, LabelSpace, Prediction, TaskSpec
+from afinar.models.pairing import Combination
+from afinar.types import Encoded, Fields, Prediction, TaskSpec
 
 PoolingFactory = Callable[..., nn.Module]
 """Called with ``hidden_size=d``; returns a module from `Encoded` to [B, d]."""
+PairingFactory = Callable[..., Combination]
+"""Called with ``hidden_size=d``."""
 LossFactory = Callable[[TaskSpec], nn.Module]
 """Called with the task's specification; returns a module from (scores, targets) to a scalar."""
 
@@ -28,10 +31,10 @@ class Head(Protocol):
         """Score a batch; what the rows are is the head's affair (examples, tokens, masked positions)."""
 
     def loss(self, scores: Tensor, fields: Fields) -> Tensor:
-        """Return the scalar loss of those scores against the fields' labels."""
+        """Return the scalar loss of those scores against the truth in the fields."""
 
-    def judged(self, scores: Tensor, fields: Fields) -> tuple[Tensor, Tensor]:
-        """Return what metrics compare: the head's output in the form that they take, and the targets."""
+    def judged(self, scores: Tensor, fields: Fields) -> tuple[Any, Any]:
+        """Return what metrics compare: the head's output in the form that they take, and the truth."""
 
     def predictions(self, scores: Tensor, fields: Fields) -> Sequence[Prediction]:
         """Return the prediction for each example of the batch, in its order."""
@@ -40,7 +43,7 @@ class Head(Protocol):
     def tunable(self) -> bool:
         """Whether the head sets something on the validation set: then `tune` is called with all of what metrics saw of it."""
 
-    def tune(self, probabilities: Tensor, targets: Tensor) -> None:
+    def tune(self, output: Tensor, truth: Tensor, /) -> None:
         """Set it."""
 
     def rule(self) -> dict[str, Tensor]:
@@ -55,62 +58,66 @@ class NothingToTune(nn.Module):
 
     tunable = False
 
-    def tune(self, probabilities: Tensor, targets: Tensor) -> None:
+    def tune(self, output: Tensor, truth: Tensor, /) -> None:
         raise TypeError(f"{type(self).__name__} has nothing to tune")
 
     def rule(self) -> dict[str, Tensor]:
         return {}
 
 
-class ClassificationHead(nn.Module, ABC):
-    """A head that scores K classes for each example; subclasses say how.
+class TextHead(nn.Module, ABC):
+    """A head that gives whole texts, or pairs of them, K scores: of labels or of numbers. Subclasses say how.
 
     Args:
-        spec: the task, with labels.
+        spec: the task, with labels or targets.
         loss: called with `spec`.
         threshold: multi-label alone: probability from which a label is given, or ``"tuned"``.
 
+    Attributes:
+        reads_sides: whether it takes two texts that are encoded apart, ``fields["sides"]``; other heads read one.
+        names: what the K scores are of.
+
     Raises:
-        ConfigError: the task has no labels.
+        ConfigError: the task has neither labels nor numbers, has them of something else than whole texts, or encodes texts apart that the
+            head does not combine.
     """
+
+    reads_sides: ClassVar[bool] = False
 
     def __init__(self, spec: TaskSpec, loss: LossFactory, threshold: Threshold) -> None:
         super().__init__()
-        if spec.labels is None:
-            raise ConfigError(f"this head classifies, but task {spec.kind!r} has no labels: choose a head made for that task.")
         if spec.alignment is not None:
             raise ConfigError(
                 f"this head labels whole texts, and task {spec.kind!r} labels words: "
                 "use head=native, token_linear, token_attention or token_crf"
             )
-        self.labels: LabelSpace = spec.labels
+        if spec.answers is not None:
+            raise ConfigError(
+                f"this head reads texts as wholes, and task {spec.kind!r} looks for answers in them: use head=native or span_linear"
+            )
+        if spec.sides > 1 and not self.reads_sides:
+            raise ConfigError(
+                f"this head reads one text, and task {spec.kind!r} encodes the two of a pair apart: "
+                "set pairing=joint, or use head=linear or mlp"
+            )
+        self.decision = decision(spec, threshold)
+        self.names = self.decision.names
         self.criterion = loss(spec)
-        self.decision = decision(spec.labels, threshold)
 
     @abstractmethod
     def scores(self, encoded: Encoded, fields: Fields) -> Tensor:
         """Return scores [B, K]."""
 
     def loss(self, scores: Tensor, fields: Fields) -> Tensor:
-        loss: Tensor = self.criterion(scores, fields["labels"])
+        loss: Tensor = self.criterion(scores, fields[self.decision.field])
         return loss
 
-    def probabilities(self, scores: Tensor) -> Tensor:
-        """Return softmax probabilities [B, K]; multi-label: a sigmoid per class."""
-        return self.decision.probabilities(scores)
-
     def judged(self, scores: Tensor, fields: Fields) -> tuple[Tensor, Tensor]:
-        """Return probabilities [B, K] and labels."""
-        return self.probabilities(scores), fields["labels"]
+        """Return probabilities [B, K] and labels; values and targets [B, K] of numbers, both unscaled."""
+        return self.decision.judged(scores, fields[self.decision.field])
 
     def predictions(self, scores: Tensor, fields: Fields) -> Sequence[Prediction]:
-        return [self.decode(one) for one in scores]
-
-    def decode(self, scores: Tensor) -> Prediction:
-        """Return the prediction for the scores [K] of one example."""
-        probabilities = self.probabilities(scores)
-        by_name = dict(zip(self.labels.names, probabilities.tolist(), strict=True))
-        return Prediction(self.decision.choose(probabilities), by_name)
+        return self.decision.predictions(scores)
 
     @property
     def tunable(self) -> bool:
@@ -121,13 +128,13 @@ class ClassificationHead(nn.Module, ABC):
         """Return the thresholds of a multi-label task, under the name by which its metrics take them."""
         return self.decision.rule()
 
-    def tune(self, probabilities: Tensor, targets: Tensor) -> None:
+    def tune(self, output: Tensor, truth: Tensor, /) -> None:
         """Set each label's threshold to the one with the best F1 on probabilities [N, K] and targets [N, K].
 
         Raises:
             ConfigError: the task is not multi-label.
         """
-        self.decision.tune(probabilities, targets)
+        self.decision.tune(output, truth)
 
     def to_transformers(self, backbone: Backbone) -> PreTrainedModel | None:
         return None

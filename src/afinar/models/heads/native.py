@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
@@ -10,29 +11,27 @@ from transformers import AutoModelForSequenceClassification, AutoModelForTokenCl
 
 from afinar.errors import ConfigError
 from afinar.models.backbone import Backbone
-from afinar.models.decoding import Free
 from afinar.models.heads.assembly import assemble, last_linear, replace_base
-from afinar.models.heads.base import ClassificationHead, Head, LossFactory, PoolingFactory
+from afinar.models.heads.base import LossFactory, PoolingFactory, TextHead
 from afinar.models.heads.decisions import DEFAULT_THRESHOLD, Threshold
 from afinar.models.heads.layers import check_dropout
 from afinar.models.heads.words import DecodingFactory, SoftmaxTokenHead
 from afinar.models.layouts import LAYOUTS
 from afinar.models.pooling import ClsPooling
 from afinar.models.replay import Replay
-from afinar.tagging.schemes import OUTSIDE, Scheme
-from afinar.tagging.table import TagTable
 from afinar.types import Encoded, Fields, LabelSpace, TaskSpec
 
 
-class NativeHead(ClassificationHead):
+class NativeHead(TextHead):
     """The head of the architecture's `AutoModelForSequenceClassification`, pooler included.
 
     It is transformers' own module with the base model taken out, hence exact for every architecture, and it goes back
-    one to one (`to_transformers`). Published recipes mean this head. Where the source is a fine-tuned classifier with as
-    many labels, its classifier is loaded; if it knows these labels in another order, its rows are put in this one.
+    one to one (`to_transformers`). Published recipes mean this head. Where the source is a fine-tuned model with as many labels or
+    numbers, its classifier is loaded; if it knows these names in another order, its rows are put in this one. A classifier that gives
+    numbers gives them in their own units, and is rescaled to this task's.
 
     Args:
-        spec: the task, with labels.
+        spec: the task, with labels or targets, of one text or of a pair in one input.
         backbone: the source of the head's weights, and its architecture.
         pooling: None or `ClsPooling`: the native head brings its own.
         loss: called with `spec`.
@@ -57,21 +56,25 @@ class NativeHead(ClassificationHead):
             raise ConfigError(
                 f"head=native has the architecture's own pooling; {type(asked).__name__} contradicts it: use pooling=cls, or head=linear."
             )
+        problem = self.decision.problem_type
         self.model = own_head(
-            backbone,
-            AutoModelForSequenceClassification,
-            self.labels,
-            problem_type="multi_label_classification" if self.labels.multi_label else "single_label_classification",
-            **_dropout(backbone, dropout),
+            backbone, AutoModelForSequenceClassification, LabelSpace(self.names), problem_type=problem, **_dropout(backbone, dropout)
         )
+        if _continues(backbone, problem, len(self.names)):
+            self.decision.unfold(last_linear(self.model))
 
     def scores(self, encoded: Encoded, fields: Fields) -> Tensor:
         scores: Tensor = self.model(inputs_embeds=encoded.hidden, attention_mask=encoded.mask.long()).logits
         return scores
 
     def to_transformers(self, backbone: Backbone) -> PreTrainedModel:
-        """Return the fine-tuned `AutoModelForSequenceClassification`, which names the labels and gives the same logits."""
-        return assemble(backbone, self.model)
+        """Return the fine-tuned `AutoModelForSequenceClassification`, which names the labels and gives the same logits.
+
+        Of numbers it gives the predictions, in their own units.
+        """
+        model = copy.deepcopy(self.model)
+        self.decision.fold(last_linear(model))
+        return assemble(backbone, model)
 
 
 class NativeTokenHead(SoftmaxTokenHead):
@@ -123,6 +126,12 @@ def own_head(backbone: Backbone, auto_class: Any, labels: LabelSpace, **override
     return model
 
 
+def _continues(backbone: Backbone, problem: str, size: int) -> bool:
+    """Say whether the source is a model that was fine-tuned for such a problem, so that its classifier was loaded."""
+    config: Any = backbone.config
+    return backbone.source()["weights"] == "pretrained" and config.problem_type == problem and len(config.id2label or ()) == size
+
+
 def _dropout(backbone: Backbone, dropout: float | None) -> dict[str, float]:
     if dropout is None:
         return {}
@@ -145,29 +154,3 @@ def _reorder(model: PreTrainedModel, backbone: Backbone, labels: LabelSpace) -> 
     with torch.no_grad():
         classifier.weight.copy_(classifier.weight[order])
         classifier.bias.copy_(classifier.bias[order])
-
-
-_NO_TAGS = TagTable((OUTSIDE,), Scheme.IO)
-
-
-def native_head(
-    spec: TaskSpec,
-    backbone: Backbone,
-    loss: LossFactory,
-    pooling: PoolingFactory | None = None,
-    decoding: DecodingFactory = Free,
-    dropout: float | None = None,
-    threshold: Threshold = DEFAULT_THRESHOLD,
-) -> Head:
-    """Return the architecture's own head for what the task labels: `NativeHead` for texts, `NativeTokenHead` for words.
-
-    Raises:
-        ConfigError: as they do, and where `pooling`, `threshold` (texts) or `decoding` (words) is asked for the other kind of task.
-    """
-    if spec.alignment is None:
-        if type(decoding(_NO_TAGS)) is not Free:
-            raise ConfigError(f"decoding is for tasks that label words; task {spec.kind!r} labels texts: leave it at decoding=none")
-        return NativeHead(spec, backbone, pooling, loss, dropout, threshold)
-    if pooling is not None and not isinstance(pooling(hidden_size=backbone.hidden_size), ClsPooling):
-        raise ConfigError(f"pooling is for tasks that label texts; task {spec.kind!r} labels words: leave it at pooling=cls")
-    return NativeTokenHead(spec, backbone, loss, decoding, dropout)

@@ -1,0 +1,262 @@
+"""Pairs of texts: how they are read, cut and encoded, jointly or apart."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import Dataset as TorchDataset
+
+from afinar.data.collate import Frame, Framing
+from afinar.data.examples import PieceTable
+from afinar.data.gold import tiled
+from afinar.data.sampling import SequentialByLength
+from afinar.data.sides import Side, SideCollator, SideExamples, SideOrder
+from afinar.data.splits import Rows
+from afinar.data.table import Table
+from afinar.data.texts import TextsData
+from afinar.data.tokenization import tokenize
+from afinar.data.truncation import longest_first, room
+from afinar.errors import ConfigError, DataError, nearest
+from afinar.types import Batch
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+Pair = tuple[str, str]
+GoldItem = TypeVar("GoldItem")
+
+
+@dataclass(frozen=True)
+class PairTable:
+    """Tokenized pairs. A text that occurs several times is there once.
+
+    Attributes:
+        pieces: of every different text.
+        sides: int64 [N, 2], the first and the second text of each pair.
+    """
+
+    pieces: PieceTable
+    sides: NDArray[np.int64]
+
+
+class PairInputs(ABC):
+    """What joint and separate encodings share.
+
+    Args:
+        columns: of the first and of the second text.
+        max_length: positions of the longest input, special tokens included.
+        swap: train on (b, a) as well.
+        symmetric: the relation has no direction.
+        pad_to_multiple_of: round the padded length of a batch up.
+    """
+
+    sides: int
+
+    def __init__(self, columns: tuple[str, str], max_length: int, swap: bool, symmetric: bool, pad_to_multiple_of: int | None) -> None:
+        if columns[0] == columns[1]:
+            raise ConfigError(f"data.text_column and data.text_pair_column are both '{columns[0]}': name the columns of both texts")
+        self.columns = columns
+        self.max_length = max_length
+        self.swap = swap
+        self.symmetric = symmetric
+        self.pad_to_multiple_of = pad_to_multiple_of
+
+    def read(self, table: Table) -> list[Pair]:
+        first, second = self.columns
+        return list(zip(table.texts(first, "data.text_column"), table.texts(second, "data.text_pair_column"), strict=True))
+
+    def table(self, inputs: Sequence[Sequence[str]]) -> Table:
+        for place, pair in enumerate(inputs):
+            if isinstance(pair, str) or len(pair) != 2:
+                raise DataError(f"texts[{place}]: {pair!r} is no pair; give two texts for each, e.g. [('one text', 'another')]")
+        columns = {name: [pair[side] for pair in inputs] for side, name in enumerate(self.columns)}
+        return Table("texts", columns, lambda row: f"texts[{row}]")
+
+    def record(self, item: Pair) -> dict[str, Any]:
+        return dict(zip(("text", "text_pair"), item, strict=True))
+
+    def tokenized(self, inputs: Sequence[Pair], tokenizer: PreTrainedTokenizerBase, cache_dir: str | None) -> PairTable:
+        numbers: dict[str, int] = {}
+        sides = [[numbers.setdefault(text, len(numbers)) for text in pair] for pair in inputs]
+        return PairTable(PieceTable(tokenize(list(numbers), tokenizer, cache_dir)), np.array(sides, dtype=np.int64).reshape(-1, 2))
+
+    @abstractmethod
+    def examples(
+        self, tables: PairTable, positions: Rows, fields: Mapping[str, NDArray[Any]], tokenizer: PreTrainedTokenizerBase, split: str
+    ) -> Any: ...
+
+    @abstractmethod
+    def evaluation_order(self, examples: Any, batch_size: int, rank: int, world_size: int) -> Sampler[Any]: ...
+
+    @abstractmethod
+    def collator(self, tokenizer: PreTrainedTokenizerBase, head: str) -> Callable[[Any], Batch]: ...
+
+    def notes(self, split: str, examples: Any) -> Iterable[str]:
+        if cut := int((examples.kept < examples.counts).any(1).sum()):
+            yield f"{cut} of {len(examples)} {split} pairs are longer than {self.max_length} positions and were cut ({self._how})"
+        if split == "train" and self.swap:
+            yield f"each of the {len(examples) // 2} training pairs is there in both orders"
+
+    _how: str
+
+    def _both_orders(
+        self, sides: NDArray[np.int64], fields: Mapping[str, NDArray[Any]], split: str
+    ) -> tuple[NDArray[np.int64], dict[str, NDArray[Any]]]:
+        """Return pairs and fields; when training with `swap` all of them a second time, the other way round."""
+        if not self.swap or split != "train":
+            return sides, dict(fields)
+        return np.concatenate([sides, sides[:, ::-1]]), tiled(dict(fields), 2)
+
+
+def pair_inputs(
+    pairing: str, columns: tuple[str, str], max_length: int, swap: bool, symmetric: bool, pad_to_multiple_of: int | None
+) -> PairInputs:
+    """Return `JointPairs` for ``"joint"``, `SeparatePairs` for ``"separate"``; see `PairInputs` for the arguments.
+
+    Raises:
+        ConfigError: another pairing.
+    """
+    if pairing not in _PAIRINGS:
+        raise ConfigError(f"data.pairing={pairing} is unknown: choose {' or '.join(_PAIRINGS)}.{nearest(pairing, _PAIRINGS)}")
+    return _PAIRINGS[pairing](columns, max_length, swap, symmetric, pad_to_multiple_of)
+
+
+# Jointly: one input for both
+
+
+@dataclass(frozen=True)
+class RawPairs:
+    """What `JointExamples` fetches.
+
+    Attributes:
+        rows: int64 [B], the row of each pair in its split.
+        first, second: B arrays of int32 each, cut to length, without special tokens.
+        fields: by name, the head's targets of these rows, [B, ...].
+    """
+
+    rows: NDArray[np.int64]
+    first: list[NDArray[np.int32]]
+    second: list[NDArray[np.int32]]
+    fields: dict[str, NDArray[Any]]
+
+
+class JointExamples(TorchDataset[RawPairs]):
+    """One split, fetched a whole batch at a time.
+
+    Args:
+        pieces: of every different text.
+        sides: int64 [N, 2], the texts of each pair.
+        limit: pieces of both texts that may stay.
+        special: number of special tokens that a collator will add.
+        fields: by name, the head's targets, [N, ...].
+    """
+
+    def __init__(self, pieces: PieceTable, sides: NDArray[np.int64], limit: int, special: int, fields: Mapping[str, NDArray[Any]]) -> None:
+        self._pieces = pieces
+        self._sides = sides
+        self._limit = limit
+        self._special = special
+        self._fields = dict(fields)
+        self.counts: NDArray[np.int64] = pieces.lengths[sides]
+        """int64 [N, 2], pieces of each text."""
+        self.kept: NDArray[np.int64] = longest_first(self.counts, limit)
+        """int64 [N, 2], pieces of each text that stay."""
+        self.lengths: NDArray[np.int64] = self.kept.sum(1) + special
+
+    def __len__(self) -> int:
+        return len(self._sides)
+
+    def swapped(self) -> JointExamples:
+        """Return the same pairs the other way round."""
+        return JointExamples(self._pieces, self._sides[:, ::-1], self._limit, self._special, self._fields)
+
+    def __getitem__(self, rows: Sequence[int]) -> RawPairs:
+        index = np.asarray(rows, dtype=np.int64)
+        texts, kept = self._pieces.take(self._sides[index].ravel()), self.kept[index].ravel().tolist()
+        cut = [pieces[:count] for pieces, count in zip(texts, kept, strict=True)]
+        return RawPairs(index, cut[::2], cut[1::2], {name: values[index] for name, values in self._fields.items()})
+
+
+class JointCollator:
+    """Make a batch of pairs, one row each: `[CLS] a [SEP] b [SEP]`, with token types where the model has them.
+
+    Args:
+        tokenizer, pad_to_multiple_of: see `Framing`.
+        head: the head that the fields of a batch feed.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, head: str, pad_to_multiple_of: int | None = None) -> None:
+        self.framing = Framing(tokenizer, Frame.of_pair(tokenizer), pad_to_multiple_of)
+        self.head = head
+
+    def __call__(self, raw: RawPairs) -> Batch:
+        inputs, tokens = self.framing(raw.first, raw.second)
+        fields = {name: torch.from_numpy(values) for name, values in raw.fields.items()}
+        return Batch(inputs, {self.head: fields}, torch.from_numpy(raw.rows), tokens)
+
+
+class JointPairs(PairInputs):
+    """Both texts in one input (mlm, bert)."""
+
+    sides = 1
+    _how = "the longer text first"
+
+    def examples(
+        self, tables: PairTable, positions: Rows, fields: Mapping[str, NDArray[Any]], tokenizer: PreTrainedTokenizerBase, split: str
+    ) -> JointExamples:
+        special = Frame.of_pair(tokenizer).size
+        sides, fields = self._both_orders(tables.sides[positions], fields, split)
+        return JointExamples(tables.pieces, sides, room(self.max_length, special), special, fields)
+
+    def evaluation_order(self, examples: JointExamples, batch_size: int, rank: int, world_size: int) -> SequentialByLength:
+        return SequentialByLength(examples.lengths, batch_size, rank, world_size)
+
+    def collator(self, tokenizer: PreTrainedTokenizerBase, head: str) -> JointCollator:
+        return JointCollator(tokenizer, head, self.pad_to_multiple_of)
+
+
+class SeparatePairs(PairInputs):
+    """Each text in an input of its own (types)."""
+
+    sides = 2
+    _how = "each text its end"
+
+    def examples(
+        self, tables: PairTable, positions: Rows, fields: Mapping[str, NDArray[Any]], tokenizer: PreTrainedTokenizerBase, split: str
+    ) -> SideExamples:
+        special = Frame.of(tokenizer).size
+        sides, fields = self._both_orders(tables.sides[positions], fields, split)
+        return SideExamples(Side(tables.pieces, room(self.max_length, special), special), sides, fields)
+
+    def evaluation_order(self, examples: SideExamples, batch_size: int, rank: int, world_size: int) -> SideOrder:
+        return SideOrder(examples, batch_size, rank, world_size)
+
+    def collator(self, tokenizer: PreTrainedTokenizerBase, head: str) -> SideCollator:
+        return SideCollator(tokenizer, head, self.pad_to_multiple_of)
+
+
+_PAIRINGS: dict[str, type[PairInputs]] = {"joint": JointPairs, "separate": SeparatePairs}
+
+
+class PairsData(TextsData[Pair, GoldItem]):
+    """Pairs, which may be turned round. See `TextsData` for the arguments."""
+
+    inputs: PairInputs
+
+    @property
+    def symmetric(self) -> bool:
+        """Whether the relation has no direction, so that predictions should not depend on the order of the texts."""
+        return self.inputs.symmetric
+
+    def swapped_dataloader(self, split: str) -> DataLoader[Batch]:
+        """Return a loader of a whole loaded split, whatever the process, with the texts of every pair the other way round."""
+        examples: Any = self.examples(split)
+        swapped = examples.swapped()
+        return self._loader(swapped, self.inputs.evaluation_order(swapped, self.eval_batch_size, rank=0, world_size=1))
