@@ -47,7 +47,7 @@ def arguments(description: str | None, train: str) -> argparse.ArgumentParser:
     return parser
 
 
-def compare_arms(runners: dict[str, Callable], options: argparse.Namespace) -> None:
+def compare_arms(runners: dict[str, Callable], options: argparse.Namespace, title: str = "training") -> None:
     """Run every arm `options.repeats` times for each precision and print medians; the first arm is compared with the others."""
     console, arms = Console(), list(runners)
     for precision in options.precision:
@@ -58,9 +58,11 @@ def compare_arms(runners: dict[str, Callable], options: argparse.Namespace) -> N
             for arm in arms[repeat % len(arms) :] + arms[: repeat % len(arms)]:
                 seconds, waste[arm] = runners[arm](options, precision)
                 speeds[arm].append(options.examples / seconds)
-                console.print(f"{precision} repeat {repeat + 1} {arm}: {options.examples / seconds:.1f} samples/s", highlight=False)
+                speed = f"{options.examples / seconds:.1f} samples/s"
+                console.print(f"{title}, {precision}, repeat {repeat + 1}, {arm}: {speed}", highlight=False)
         first = statistics.median(speeds[arms[0]])
-        table = Table(title=f"{precision}: {options.examples} examples, batch {options.batch_size}, {options.model}", title_justify="left")
+        settings = f"{options.examples} examples, batch {options.batch_size}, {options.model}"
+        table = Table(title=f"{title}, {precision}: {settings}", title_justify="left")
         for column in ("", "samples/s (median)", "lowest", "highest", "padding", f"{arms[0]} / this"):
             table.add_column(column, justify="left" if not column else "right")
         for arm in arms:
@@ -93,44 +95,56 @@ def run_afinar(options: argparse.Namespace, precision: str) -> tuple[float, floa
     from afinar.models.heads import NativeHead
     from afinar.models.losses import CrossEntropy
     from afinar.models.pooling import ClsPooling
-    from afinar.optim.schedules import linear
-    from afinar.tasks import Objective, SequenceClassification
+    from afinar.tasks import SequenceClassification
 
     data = datamodule(options)
     torch.manual_seed(0)
     backbone = Backbone(options.model)
     head = NativeHead(spec=data.spec, backbone=backbone, pooling=partial(ClsPooling), loss=partial(CrossEntropy))
-    module = SequenceClassification(
+    return fit(task_module(SequenceClassification, data, backbone, head), data, precision)
+
+
+def task_module(task: type, data, backbone, head, epochs: int = 1, lr: float = 5e-5, seed: int = 0):
+    """Return a task module of one head, with the settings that transformers' Trainer has."""
+    from afinar.optim.schedules import linear
+    from afinar.tasks import Objective
+
+    return task(
         backbone,
         {data.head: Objective(data.spec, head)},
-        optimizer=partial(torch.optim.AdamW, lr=5e-5, weight_decay=0.01, fused=True),
+        optimizer=partial(torch.optim.AdamW, lr=lr, weight_decay=0.01, fused=True),
         scheduler=partial(linear, warmup_ratio=0.1),
-        total_steps=data.batches_per_epoch(),
+        total_steps=epochs * data.batches_per_epoch(),
+        seed=seed,
     )
-    return fit(module, data, precision)
 
 
 def fit(module, data, precision: str) -> tuple[float, float]:
     """Train one epoch with Lightning's Trainer; return the seconds and the share of padding."""
-    import pytorch_lightning as pl
-
     throughput = Throughput()
-    trainer = pl.Trainer(
-        max_epochs=1,
-        accelerator="cpu",
-        precision="bf16-mixed" if precision == "bf16" else "32-true",
-        gradient_clip_val=1.0,
-        limit_val_batches=0,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-        callbacks=[throughput],
-    )
+    trainer = lightning(precision, callbacks=[throughput], limit_val_batches=0)
     start = time.perf_counter()
     trainer.fit(module, datamodule=data)
     return time.perf_counter() - start, throughput.pad_waste
+
+
+def lightning(precision: str = "float32", **options):
+    """Return Lightning's Trainer on the CPU, with nothing that writes or shows anything; one epoch unless `options` say otherwise."""
+    import pytorch_lightning as pl
+
+    settings = {
+        "max_epochs": 1,
+        "accelerator": "cpu",
+        "precision": "bf16-mixed" if precision == "bf16" else "32-true",
+        "gradient_clip_val": 1.0,
+        "use_distributed_sampler": False,
+        "num_sanity_val_steps": 0,
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+    }
+    return pl.Trainer(**{**settings, **options})
 
 
 def run_trainer(options: argparse.Namespace, precision: str, strategy: str) -> tuple[float, float]:
@@ -151,31 +165,43 @@ def run_trainer(options: argparse.Namespace, precision: str, strategy: str) -> t
 
 def fit_with_trainer(model, rows, collate: Callable, options: argparse.Namespace, precision: str, strategy: str) -> tuple[float, float]:
     """Train one epoch with transformers' Trainer; return the seconds and the share of padding."""
-    from transformers import PrinterCallback, Trainer, TrainingArguments
-
     collator = Counting(collate)
     with tempfile.TemporaryDirectory() as folder:
-        arguments = TrainingArguments(
-            output_dir=folder,
+        trainer = transformers_trainer(
+            model,
+            collator,
+            folder,
+            precision,
+            rows=rows,
             per_device_train_batch_size=options.batch_size,
-            num_train_epochs=1,
-            learning_rate=5e-5,
-            weight_decay=0.01,
-            warmup_steps=0.1,
             train_sampling_strategy=strategy,
-            bf16=precision == "bf16",
-            use_cpu=True,
-            save_strategy="no",
-            report_to=[],
-            disable_tqdm=True,
-            logging_strategy="no",
         )
-        trainer = Trainer(model=model, args=arguments, train_dataset=rows, data_collator=collator)
-        trainer.remove_callback(PrinterCallback)
         start = time.perf_counter()
         trainer.train()
         seconds = time.perf_counter() - start
-    return seconds, 1 - collator.tokens / collator.positions
+    return seconds, collator.padding
+
+
+def transformers_trainer(model, collate: Callable, folder: str, precision: str = "float32", rows=None, **options):
+    """Return transformers' Trainer on the CPU, with the settings that afinar's arms have; one epoch unless `options` say otherwise."""
+    from transformers import PrinterCallback, Trainer, TrainingArguments
+
+    settings = {
+        "num_train_epochs": 1,
+        "learning_rate": 5e-5,
+        "weight_decay": 0.01,
+        "warmup_steps": 0.1,
+        "bf16": precision == "bf16",
+        "use_cpu": True,
+        "save_strategy": "no",
+        "report_to": [],
+        "disable_tqdm": True,
+        "logging_strategy": "no",
+    }
+    arguments = TrainingArguments(output_dir=folder, **{**settings, **options})
+    trainer = Trainer(model=model, args=arguments, train_dataset=rows, data_collator=collate)
+    trainer.remove_callback(PrinterCallback)
+    return trainer
 
 
 class Counting:
@@ -190,6 +216,11 @@ class Counting:
         self.tokens += int(batch["attention_mask"].sum())
         self.positions += batch["attention_mask"].numel()
         return batch
+
+    @property
+    def padding(self) -> float:
+        """The share of positions that held no token."""
+        return 1 - self.tokens / self.positions
 
 
 def run_bare_loop(options: argparse.Namespace, precision: str) -> tuple[float, float]:

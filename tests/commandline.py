@@ -126,15 +126,54 @@ def reviews(count: int, seed: int) -> Iterator[tuple[str, str]]:
         yield " ".join(text), label
 
 
+PAIR_COLUMNS = ("a", "b", "label", "overlap", "length")
+
+
+def pairs(count: int, seed: int) -> Iterator[tuple[str, str, str, float, int]]:
+    """Yield two reviews out of few, so that most occur several times; the first one's label, the share of their words that both have, and
+    how many words the first one has."""
+    chance = random.Random(seed)
+    texts = list(reviews(count // 3, seed))
+    for _ in range(count):
+        (first, label), (second, _) = chance.sample(texts, 2)
+        words, others = set(first.split()), set(second.split())
+        yield first, second, label, round(len(words & others) / len(words | others), 4), len(first.split())
+
+
+def questions(split: str, count: int, unanswerable: bool = False) -> Iterator[dict[str, Any]]:
+    """Yield questions for a year on paragraphs about people, as rows of SQuAD; some have two answers, and some contexts are long.
+
+    Args:
+        split: ``"train"``, ``"validation"`` or ``"test"``.
+        unanswerable: every second question has no answer; most of these, but not all, begin in a way of their own.
+    """
+    from afinar.data.demo import generate
+
+    rows = generate("qa", split, 4 * count, seed=0)[1::4]
+    for number, row in enumerate(rows):
+        question, (year,), (start,) = row["question"], row["answers"]["text"], row["answers"]["answer_start"]
+        before = f"{rows[number - 1]['context']} \u00a0😀 " if number % 5 == 4 else ""
+        start += len(before)
+        answers = [(year, start), (f"em {year}", start - 3)][: 1 + (number % 3 == 0)]
+        if unanswerable and number % 2:
+            answers = []
+            question = question if number % 7 == 0 else f"Por que {question[0].lower()}{question[1:]}"
+        columns = {"text": [text for text, _ in answers], "answer_start": [start for _, start in answers]}
+        yield {"id": row["id"], "question": question, "context": before + row["context"], "answers": columns}
+
+
 def write_squad(file: Path, rows: Iterable[Mapping[str, Any]], version: str = "1.1") -> Path:
-    """Write questions (``id``, ``question``, ``context``, ``answers``) as SQuAD has them, the questions on one context together."""
+    """Write questions (``id``, ``question``, ``context``, and ``answers``, if they have them) as SQuAD has them, the questions on one
+    context together; version 2.0 also says which of them are impossible."""
     contexts: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
-        answers = [
-            {"text": text, "answer_start": start}
-            for text, start in zip(row["answers"]["text"], row["answers"]["answer_start"], strict=True)
-        ]
-        contexts.setdefault(row["context"], []).append({"id": row["id"], "question": row["question"], "answers": answers})
+        entry = {"id": row["id"], "question": row["question"]}
+        if "answers" in row:
+            answers = zip(row["answers"]["text"], row["answers"]["answer_start"], strict=True)
+            entry["answers"] = [{"text": text, "answer_start": start} for text, start in answers]
+            if version == "2.0":
+                entry["is_impossible"] = not entry["answers"]
+        contexts.setdefault(row["context"], []).append(entry)
     paragraphs = [{"context": context, "qas": questions} for context, questions in contexts.items()]
     content = {"version": version, "data": [{"title": "", "paragraphs": paragraphs}]}
     file.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from afinar.run_folder import RunFolder
-from commandline import done, only_run, reviews, write_conll, write_csv
+from commandline import PAIR_COLUMNS, done, only_run, pairs, questions, reviews, write_conll, write_csv, write_squad
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Several test processes do not get into each other's way.
@@ -121,4 +121,60 @@ def tagged(tagging: list[str], tmp_path_factory: pytest.TempPathFactory) -> RunF
     """A finished run with a CRF on `labelled`; not to be changed: copy it."""
     output = tmp_path_factory.mktemp("tagged")
     done("train", *tagging, "head=token_crf", f"output={output}")
+    return only_run(output)
+
+
+@pytest.fixture(scope="session")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ``train.csv`` (48 pairs), ``dev.csv`` (18) and ``test.csv`` (24): columns a, b, label (neg, pos), overlap, length."""
+    folder = tmp_path_factory.mktemp("compared")
+    for seed, (name, count) in enumerate({"train": 48, "dev": 18, "test": 24}.items()):
+        write_csv(folder / f"{name}.csv", pairs(count, seed), header=PAIR_COLUMNS)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def comparing(fast: list[str], compared: Path) -> list[str]:
+    """Words for a run on the labelled pairs of `compared`; after 6 epochs it gives both labels."""
+    files = {"train": "train", "validation": "dev", "test": "test"}
+    data = ["data=csv", *(f"data.{split}={compared / name}.csv" for split, name in files.items())]
+    columns = ["data.text_column=a", "data.text_pair_column=b"]
+    return ["task=pair_classification", *data, *columns, *fast, "trainer.max_epochs=6", "optimizer.lr=3e-3"]
+
+
+@pytest.fixture(scope="session")
+def joint(comparing: list[str], tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A finished run with the native head on pairs in one input; not to be changed: copy it."""
+    output = tmp_path_factory.mktemp("joint")
+    done("train", *comparing, f"output={output}")
+    return only_run(output)
+
+
+@pytest.fixture(scope="session")
+def squad(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with SQuAD's format, version 1.1 in ``1/`` and 2.0 in ``2/``: ``train.json`` (64 questions), ``dev.json`` (16) and
+    ``test.json`` (24)."""
+    folder = tmp_path_factory.mktemp("squad")
+    for version in ("1.1", "2.0"):
+        (folder / version[0]).mkdir()
+        for name, split, count in (("train", "train", 64), ("dev", "validation", 16), ("test", "test", 24)):
+            rows = questions(split, count, unanswerable=version == "2.0")
+            write_squad(folder / version[0] / f"{name}.json", rows, version)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def asking(fast: list[str], squad: Path) -> list[str]:
+    """Words for a run on version 1.1 of `squad` in windows of 64 positions; after 5 epochs it finds some answers."""
+    files = {"train": "train", "validation": "dev", "test": "test"}
+    data = ["data=squad_json", *(f"data.{split}={squad / '1' / name}.json" for split, name in files.items())]
+    room = ["data.max_length=64", "data.max_question_length=24"]
+    return [*data, *room, *fast, "trainer.max_epochs=5", "optimizer.lr=3e-3"]
+
+
+@pytest.fixture(scope="session")
+def answered(asking: list[str], tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A finished run with the native head on version 1.1 of `squad`; not to be changed: copy it."""
+    output = tmp_path_factory.mktemp("answered")
+    done("train", *asking, f"output={output}")
     return only_run(output)

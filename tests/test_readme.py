@@ -21,7 +21,7 @@ from afinar.data.cache import cache_root
 from afinar.data.demo import generate
 from afinar.pretrained import tiny_folder
 from afinar.run_folder import find_runs, write_jsonl
-from commandline import PRAISE, done, only_run, read_jsonl, reviews, write_conll, write_conllu, write_csv
+from commandline import PRAISE, done, only_run, read_jsonl, reviews, write_conll, write_conllu, write_csv, write_squad
 from documents import OUTPUT, PYTHON, ROOT, SHELL, Block, Document
 from shortened import composed, shortened, stand_ins
 
@@ -62,6 +62,11 @@ def place(blank: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pat
         write_conll(place / f"{name}.conll", named)
         write_conll(place / "lener" / f"{name}.conll", named)
         write_conllu(place / "bosque" / f"{name}.conllu", parts)
+    pairs, alike = (generate(corpus, "train", 40, seed=0) for corpus in ("pairs", "similarity"))
+    together = [(one["premise"], one["hypothesis"], one["label"], two["similarity"]) for one, two in zip(pairs, alike, strict=True)]
+    write_csv(place / "pairs.csv", together, ("premise", "hypothesis", "entailment", "similarity"))
+    for name, split in {"train": "train", "dev": "validation", "new": "test"}.items():
+        write_squad(place / f"{name}.json", generate("qa", split, 40 if name == "train" else 16, seed=0))
     write_jsonl(place / "slots.jsonl", ({"tokens": row["tokens"], "slots": row["tags"]} for row in generate("ner", "train", 40, seed=0)))
     (place / "new.txt").write_text("".join(f"{text}.\n" for text, _ in reviews(16, 9)), encoding="utf-8")
     (place / "hub").mkdir()
@@ -74,8 +79,19 @@ def place(blank: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pat
         train("experiment=domain_adaptation", "data.train=corpus.txt", name_the_run="domain_adaptation")
         files = [f"data.{split}={name}.conll" for split, name in {"train": "train", "validation": "dev", "test": "test"}.items()]
         train("data=conll", *files, name_the_run="conll")
+        train("data=squad_json", "data.train=train.json", "data.test=dev.json", name_the_run="squad_json")
+        train("data=csv", "task=pair_regression", *_PAIRS, "data.symmetric=true", "name=alike", name_the_run="alike")
         done("export", "run=outputs/demo_sentiment/RUN", "to=my_model")
         yield place
+
+
+_PAIRS = (
+    "data.train=pairs.csv",
+    "data.test=pairs.csv",
+    "data.text_column=premise",
+    "data.text_pair_column=hypothesis",
+    "data.label_column=similarity",
+)
 
 
 def train(*words: str, name_the_run: str) -> None:
@@ -126,7 +142,7 @@ def run_train(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run_evaluate(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "accuracy" in done("evaluate", *words).out
+    assert ("exact_match" if "squad_json" in words[0] else "accuracy") in done("evaluate", *words).out
 
 
 def run_predict(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,7 +203,7 @@ def test_every_file_in_the_text_is_there(place: Path) -> None:
     assert "outputs/<experiment>/<run>/" in names
     for name in names:
         pattern = re.sub(r"<\w+>", "*", name).rstrip("/")
-        runs = (place / "outputs" / experiment / "RUN" for experiment in ("demo_sentiment", "conll"))
+        runs = (place / "outputs" / experiment / "RUN" for experiment in ("demo_sentiment", "conll", "alike"))
         assert any(list(root.glob(pattern)) for root in (ROOT, place, *runs)), name
 
 

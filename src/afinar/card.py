@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
 
 from afinar.stored import StoredRun
 from afinar.types import TaskSpec
@@ -48,7 +49,7 @@ def model_card(stored: StoredRun, loader: str, to: Path, tensors: Mapping[str, S
             lines += [
                 "Transformers has no pipeline for questions any more. `afinar.load` saves these lines:",
                 "",
-                *_WITHOUT_AFINAR.format(folder=to).splitlines(),
+                *_without_afinar(to, config.decoding.max_answer_length, stored.module.objective(head).head.rule()),
                 "",
             ]
     lines += ["## Scores", ""]
@@ -104,7 +105,18 @@ def _on_words(spec: TaskSpec, config: DictConfig) -> list[str]:
     ]
 
 
-_WITHOUT_AFINAR = """\
+def _without_afinar(folder: Path, longest: int, rule: Mapping[str, Tensor]) -> list[str]:
+    """Return Python that answers a question as the head does (`BestSpans`), where question and context fit into one input.
+
+    Args:
+        longest: word pieces of an answer, at most.
+        rule: of the head: from which margin on a question has no answer, if there are such questions.
+    """
+    nothing = _NOTHING.format(threshold=float(rule["null_threshold"])) if rule else ""
+    return _ANSWER.format(folder=folder, longest=longest, nothing=nothing).splitlines()
+
+
+_ANSWER = """\
 ```python
 import torch
 from transformers import AutoModelForQuestionAnswering, AutoTokenizer
@@ -113,7 +125,7 @@ tokenizer = AutoTokenizer.from_pretrained("{folder}")
 model = AutoModelForQuestionAnswering.from_pretrained("{folder}")
 
 
-def answer(question: str, context: str, longest: int = 30) -> str:
+def answer(question: str, context: str, longest: int = {longest}) -> str:
     inputs = tokenizer(question, context, truncation="only_second", return_offsets_mapping=True, return_tensors="pt")
     offsets = inputs.pop("offset_mapping")[0]
     with torch.no_grad():
@@ -122,8 +134,12 @@ def answer(question: str, context: str, longest: int = 30) -> str:
     inside = torch.tensor([owner == 1 for owner in inputs.sequence_ids(0)])
     spans = (inside[:, None] & inside).triu().tril(longest - 1)
     start, end = divmod(int(scores.masked_fill(~spans, float("-inf")).argmax()), len(inside))
-    return context[offsets[start][0] : offsets[end][1]].strip()
+{nothing}    return context[offsets[start][0] : offsets[end][1]].strip()
 ```"""
+_NOTHING = """\
+    if scores[0, 0] - scores[start, end] > {threshold}:  # [CLS], the first piece, stands for no answer
+        return ""
+"""
 
 
 def _shown(config: object) -> list[str]:

@@ -1,8 +1,9 @@
 """The run folder is the experiment: where each thing lies in it, and how it is written and read.
 
 ``outputs/<experiment>/<run>/`` holds ``.hydra/`` (the configuration), ``backbone/`` (the network's configuration and the
-tokenizer), ``checkpoints/{best,last}.ckpt``, ``labels.json``, ``metrics.json``, ``predictions/<split>.jsonl``,
-``errors/<split>.md`` (where words are labelled), ``symmetry/<split>.md`` (where pairs have no direction) and ``status.json``.
+tokenizer), ``checkpoints/{best,last}.ckpt``, ``labels.json``, ``metrics.json``, ``predictions/<split>.jsonl``, ``status.json``, and where
+there is such a thing ``errors/<split>.md`` (of words), ``symmetry/<split>.md`` (of pairs whose relation has no direction) and
+``findings.jsonl`` (gold answers that were put right or left out).
 """
 
 from __future__ import annotations
@@ -76,6 +77,10 @@ class RunFolder:
 
     def symmetry(self, split: str) -> Path:
         return self.path / "symmetry" / f"{split}.md"
+
+    @property
+    def findings(self) -> Path:
+        return self.path / "findings.jsonl"
 
     # What a run says of itself
 

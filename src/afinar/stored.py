@@ -133,6 +133,16 @@ def apply_overrides(config: DictConfig, overrides: Sequence[str]) -> None:
                 OmegaConf.update(config, key, override.value(), merge=True)
         except OmegaConfBaseException as error:
             raise ConfigError(f"{key}: {first_line(error)}") from error
+    changed = {override.key_or_group.partition(".")[0] for override in parsed}
+    for group in changed.intersection(SWAPPABLE):
+        for head in _heads_with(config, group):  # an exported configuration has copies where a run's own refers to the group
+            head[group] = config[group]
+
+
+def _heads_with(config: DictConfig, group: str) -> list[DictConfig]:
+    """Return the nodes of the heads, of one or of several by name, that refer to a group."""
+    nodes = [config.head, *(node for node in config.head.values() if isinstance(node, DictConfig))]
+    return [node for node in nodes if group in node]
 
 
 def _swap(config: DictConfig, group: str, option: str) -> None:
@@ -140,9 +150,9 @@ def _swap(config: DictConfig, group: str, option: str) -> None:
     if not (folder / f"{option}.yaml").is_file():
         options = sorted(file.stem for file in folder.glob("*.yaml"))
         raise ConfigError(f"{group}={option}: there is no such option.{nearest(option, options)} Options: {', '.join(options)}")
+    if not _heads_with(config, group):
+        raise ConfigError(f"{group}={option} has no effect: the head of this run does not use the {group}; leave it out")
     config[group] = OmegaConf.load(folder / f"{option}.yaml")
-    if group in config.head:  # an exported configuration has no references
-        config.head[group] = config[group]
 
 
 _ABSENT = object()

@@ -19,7 +19,7 @@ from afinar.console import err, say, table
 from afinar.errors import ConfigError, nearest
 from afinar.experiment import Experiment, build
 from afinar.pretrained import resolve_model
-from afinar.run_folder import RunFolder, write_text
+from afinar.run_folder import RunFolder, write_jsonl, write_text
 
 
 def train(config: DictConfig, run: RunFolder) -> None:
@@ -66,6 +66,9 @@ def _announce(experiment: Experiment, config: DictConfig, run: RunFolder) -> Non
     say(f"run: {run}")
     for note in experiment.notes:
         say(f"  {note}")
+    if findings := [finding for split in datamodule.sizes() for finding in datamodule.findings(split)]:
+        write_jsonl(run.findings, findings)
+        say(f"  what was wrong with gold answers is listed in {run.findings}")
     for logger in experiment.trainer.loggers:
         if isinstance(logger, WandbTracker):
             say(f"  {logger.privacy()}")

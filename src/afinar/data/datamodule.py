@@ -132,6 +132,10 @@ class TextDataModule(pl.LightningDataModule, ABC):
         """Return the record of a prediction for a row as people read it; a subclass adds what it alone knows of text and tokenizer."""
         return record
 
+    def findings(self, split: str) -> list[dict[str, Any]]:
+        """Return what is wrong with single examples of a loaded split and was put right or left out; `notes` counts it."""
+        return []
+
     @property
     @abstractmethod
     def collator(self) -> Callable[[Any], Batch]:

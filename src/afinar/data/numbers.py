@@ -103,6 +103,11 @@ class GoldNumbers:
                 f"data.label_column names {len(self.columns)} columns, and the run predicts {len(spec.targets)} numbers: "
                 f"{', '.join(spec.targets.names)}"
             )
+        if self.columns != spec.targets.names and set(self.columns) == set(spec.targets.names):
+            raise ConfigError(
+                f"data.label_column=[{','.join(self.columns)}] has the run's numbers in another order: "
+                f"write [{','.join(spec.targets.names)}]"
+            )
 
     def check(self, gold: Sequence[Numbers], spec: TaskSpec, table: Table, split: str) -> str | None:
         return None

@@ -74,7 +74,7 @@ class PairInputs(ABC):
 
     def table(self, inputs: Sequence[Sequence[str]]) -> Table:
         for place, pair in enumerate(inputs):
-            if isinstance(pair, str) or len(pair) != 2:
+            if not isinstance(pair, (list, tuple)) or len(pair) != 2:
                 raise DataError(f"texts[{place}]: {pair!r} is no pair; give two texts for each, e.g. [('one text', 'another')]")
         columns = {name: [pair[side] for pair in inputs] for side, name in enumerate(self.columns)}
         return Table("texts", columns, lambda row: f"texts[{row}]")

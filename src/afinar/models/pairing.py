@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from afinar.errors import ConfigError, nearest
+from afinar.models.attention import AttentionLayer
 from afinar.types import Encoded
 
 
@@ -93,30 +94,6 @@ class ConcatenationDifferenceProduct(_OfVectors):
         return torch.cat([first, second, (first - second).abs(), first * second], 1)
 
 
-class _Attention(nn.Module):
-    """Tokens that attend to others: multi-head attention, added to what they were, and a norm.
-
-    That is a transformer's layer without its feed-forward part (Vaswani et al. 2017).
-    """
-
-    def __init__(self, width: int, heads: int, dropout: float) -> None:
-        super().__init__()
-        if heads < 1 or width % heads:
-            raise ConfigError(
-                f"pairing.combination.attention_heads={heads} does not divide the width of the model, {width}: give a divisor of it"
-            )
-        if not 0 <= dropout < 1:
-            raise ConfigError(f"pairing.combination.dropout={dropout} is no probability: give a number from 0 to below 1.")
-        self.attention = nn.MultiheadAttention(width, heads, batch_first=True)
-        self.dropout = nn.Dropout(float(dropout))
-        self.norm = nn.LayerNorm(width)
-
-    def forward(self, own: Encoded, others: Encoded) -> Encoded:
-        """Return what the tokens of `own` become."""
-        attended, _ = self.attention(own.hidden, others.hidden, others.hidden, key_padding_mask=~others.mask, need_weights=False)
-        return Encoded(self.norm(own.hidden + self.dropout(attended)), own.mask)
-
-
 class AcrossSequences(Combination):
     """[p1; p2]: the tokens of each side attend to those of the other, by the same weights, and then each side is pooled.
 
@@ -129,7 +106,7 @@ class AcrossSequences(Combination):
     def __init__(self, hidden_size: int, attention_heads: int, dropout: float) -> None:
         super().__init__()
         self.width = 2 * hidden_size
-        self.attend = _Attention(hidden_size, attention_heads, dropout)
+        self.attend = AttentionLayer(hidden_size, attention_heads, dropout, key="pairing.combination")
 
     def forward(self, first: Encoded, second: Encoded, pool: nn.Module) -> Tensor:
         return torch.cat([pool(self.attend(first, second)), pool(self.attend(second, first))], 1)
@@ -150,7 +127,7 @@ class OverConcatenation(Combination):
         super().__init__()
         self.width = hidden_size
         self.marks = nn.Parameter(torch.zeros(2, hidden_size))
-        self.attend = _Attention(hidden_size, attention_heads, dropout)
+        self.attend = AttentionLayer(hidden_size, attention_heads, dropout, key="pairing.combination")
 
     def forward(self, first: Encoded, second: Encoded, pool: nn.Module) -> Tensor:
         hidden = torch.cat([first.hidden + self.marks[0], second.hidden + self.marks[1]], 1)

@@ -93,10 +93,15 @@ def _chronicle(rng: Random, split: str, length: int) -> list[str]:
     return sentences[:length]
 
 
+def _event(rng: Random, index: int) -> str:
+    _, _, event, passive = pairs.relate(rng, index)
+    return event.say(passive)
+
+
 CHRONICLES: tuple[Callable[[Random, str, int], list[str]], ...] = (
     lambda rng, split, index: [" ".join(entities.simple(rng, split, index)["tokens"])],
     lambda rng, split, index: [" ".join(parts_of_speech.draw(rng, split, index)["tokens"])],
-    lambda rng, split, index: [pairs.draw(rng, split, index)["hypothesis"]],
+    lambda rng, split, index: [_event(rng, index)],
     lambda rng, split, index: f"{questions.paragraph(questions.story(rng, index).facts)} ".split(". ")[:2],
 )
 

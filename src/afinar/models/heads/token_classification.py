@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import AutoModelForTokenClassification, PreTrainedModel
 
 from afinar.errors import ConfigError
+from afinar.models.attention import AttentionLayer
 from afinar.models.backbone import Backbone
 from afinar.models.crf import Crf
 from afinar.models.heads.assembly import assemble, last_linear
@@ -82,17 +83,12 @@ class TokenAttentionHead(SoftmaxTokenHead):
         super().__init__(spec, loss, decoding)
         width = backbone.hidden_size
         heads = int(getattr(backbone.config, "num_attention_heads", 0)) if attention_heads is None else attention_heads
-        if heads < 1 or width % heads:
-            raise ConfigError(f"head.attention_heads={heads} does not divide the width of the model, {width}: give a divisor of it")
-        self.attention = nn.MultiheadAttention(width, heads, batch_first=True)
-        self.norm = nn.LayerNorm(width)
+        self.attend = AttentionLayer(width, heads, dropout, key="head")
         self.dropout = dropout_layer(dropout)
         self.classifier = linear_layer(backbone, width, len(self.labels))
 
     def scores(self, encoded: Encoded, fields: Fields) -> Tensor:
-        hidden = encoded.hidden
-        attended, _ = self.attention(hidden, hidden, hidden, key_padding_mask=~encoded.mask, need_weights=False)
-        scores: Tensor = self.classifier(self.dropout(self.norm(hidden + self.dropout(attended))))
+        scores: Tensor = self.classifier(self.dropout(self.attend(encoded, encoded).hidden))
         return scores
 
 

@@ -40,9 +40,8 @@ class TokenHead(NothingToTune, ABC):
     def __init__(self, spec: TaskSpec, decoding: DecodingFactory) -> None:
         super().__init__()
         if spec.labels is None or spec.alignment is None:
-            raise ConfigError(
-                f"this head labels words, and task {spec.kind!r} does not: use head=native, linear or mlp, or task=token_classification"
-            )
+            others = "native or span_linear" if spec.answers else "native, linear or mlp"
+            raise ConfigError(f"this head labels words, and task {spec.kind!r} does not: use head={others}, or task=token_classification")
         self.labels: LabelSpace = spec.labels
         self.table = TagTable(spec.labels.names, spec.scheme)
         self.decoding = decoding(self.table)
