@@ -21,7 +21,8 @@ usage: afinar evaluate run=RUN [split=test] [predictions=FILE] [checkpoint=best]
     afinar evaluate run=outputs/csv/RUN split=validation
     afinar evaluate run=outputs/csv/RUN data.test=other.csv predictions=other.jsonl
 
-The decoding of words can be swapped, since nothing was trained for it: decoding=constrained.
+How scores become tags or answers can be changed, since nothing was trained for it: decoding=constrained (of words),
+decoding.max_answer_length=15 decoding.null_threshold=0.5 (of questions).
 
 Without overrides the scores and predictions of the best checkpoint go to the run folder, too. With overrides (other data, another
 precision) they are printed, and the run's own results stay as they are."""

@@ -1,4 +1,4 @@
-"""``afinar predict``: label the texts of a file."""
+"""``afinar predict``: label the texts of a file, or answer its questions."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 from afinar.commands.options import split_options, wants_help
 from afinar.errors import ConfigError
 
-HELP = """Label new texts, or their words, with a run or an exported folder.
+HELP = """Label new texts, their words or pairs of them, predict numbers or answer questions, with a run or an exported folder.
 
 usage: afinar predict run=RUN input=FILE predictions=FILE [checkpoint=best] [key=value] ...
 
   run=RUN             a run folder or an exported folder
-  input=FILE          .csv, .tsv, .jsonl, .parquet (with the run's text column) or .txt (a text a line);
-                      for words also .conll and .conllu; plain text is cut into words
-  predictions=FILE    .jsonl: one JSON object a text, in the order of the input: row, text, prediction, probabilities, and the
-                      entities with their place in the text; .conll: a word a line, with its tag and the tag's probability
+  input=FILE          .csv, .tsv, .jsonl, .parquet (with the run's columns of texts) or .txt (a text a line);
+                      for words also .conll and .conllu; plain text is cut into words; for questions also .json, as SQuAD has them
+  predictions=FILE    .jsonl: one JSON object a text, in the order of the input: row, text, prediction, probabilities; entities and
+                      answers with their place in the text; .conll: a word a line, with its tag and the tag's probability
   checkpoint=best     best, last or a file
   allow_targets=[P]   packages besides afinar whose classes the stored configuration may name
 
@@ -24,7 +24,7 @@ usage: afinar predict run=RUN input=FILE predictions=FILE [checkpoint=best] [key
 
 
 def main(words: Sequence[str]) -> int:
-    """Label a file, say where the predictions are, and return 0."""
+    """Predict for a file, say where the predictions are, and return 0."""
     if wants_help(words):
         print(HELP)
         return 0

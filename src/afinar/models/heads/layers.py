@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from afinar.errors import ConfigError, nearest
 from afinar.models.backbone import Backbone
@@ -26,6 +27,27 @@ def dropout_layer(probability: float) -> nn.Dropout:
         ConfigError: the probability is not from 0 to below 1.
     """
     return nn.Dropout(check_dropout(probability))
+
+
+def set_dropout(model: PreTrainedModel, probability: float, instead: str) -> None:
+    """Set every dropout of an architecture's own head.
+
+    Args:
+        model: one of transformers' own with the base taken out.
+        probability: in [0, 1).
+        instead: the head to choose where it has none.
+
+    Raises:
+        ConfigError: the probability is none, or the head has no dropout to set.
+    """
+    layers = [module for module in model.modules() if isinstance(module, nn.Dropout)]
+    if check_dropout(probability) and not layers:
+        raise ConfigError(
+            f"head.dropout={probability} cannot be set: the native head of model type {model.config.model_type!r} for this task has no "
+            f"dropout: leave it out, or use head={instead}"
+        )
+    for layer in layers:
+        layer.p = float(probability)
 
 
 def activation_layer(name: str) -> nn.Module:

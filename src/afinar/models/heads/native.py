@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification, PreTrainedModel
 
 from afinar.errors import ConfigError
@@ -14,7 +14,7 @@ from afinar.models.backbone import Backbone
 from afinar.models.heads.assembly import assemble, last_linear, replace_base
 from afinar.models.heads.base import LossFactory, PoolingFactory, TextHead
 from afinar.models.heads.decisions import DEFAULT_THRESHOLD, Threshold
-from afinar.models.heads.layers import check_dropout
+from afinar.models.heads.layers import check_dropout, set_dropout
 from afinar.models.heads.words import DecodingFactory, SoftmaxTokenHead
 from afinar.models.layouts import LAYOUTS
 from afinar.models.pooling import ClsPooling
@@ -97,10 +97,7 @@ class NativeTokenHead(SoftmaxTokenHead):
         super().__init__(spec, loss, decoding)
         self.model = own_head(backbone, AutoModelForTokenClassification, self.labels)
         if dropout is not None:
-            probability = check_dropout(dropout)
-            for layer in self.model.modules():
-                if isinstance(layer, nn.Dropout):
-                    layer.p = probability
+            set_dropout(self.model, dropout, instead="token_linear")
 
     def scores(self, encoded: Encoded, fields: Fields) -> Tensor:
         scores: Tensor = self.model(inputs_embeds=encoded.hidden, attention_mask=encoded.mask.long()).logits

@@ -14,7 +14,7 @@ from afinar.errors import ConfigError
 from afinar.models.backbone import Backbone
 from afinar.models.heads.assembly import assemble, last_linear, replace_base
 from afinar.models.heads.base import LossFactory
-from afinar.models.heads.layers import check_dropout, dropout_layer, linear_layer
+from afinar.models.heads.layers import dropout_layer, linear_layer, set_dropout
 from afinar.models.replay import Replay
 from afinar.models.span_loss import AnswerSpan
 from afinar.models.spans import BestSpans, of_paragraphs
@@ -133,7 +133,7 @@ class NativeSpanHead(SpanHead):
         super().__init__(spec, loss, decoding)
         self.model = _own_head(backbone)
         if dropout is not None:
-            _set_dropout(self.model, check_dropout(dropout))
+            set_dropout(self.model, dropout, instead="span_linear")
 
     def scores(self, encoded: Encoded, fields: Fields) -> Tensor:
         output = self.model(inputs_embeds=encoded.hidden, attention_mask=encoded.mask.long())
@@ -154,17 +154,6 @@ def _own_head(backbone: Backbone) -> PreTrainedModel:
     names = {index: f"LABEL_{index}" for index in range(2)}
     model = backbone.sibling(AutoModelForQuestionAnswering, id2label=names, label2id={name: index for index, name in names.items()})
     return replace_base(model, Replay(model.base_model))
-
-
-def _set_dropout(model: PreTrainedModel, probability: float) -> None:
-    layers = [module for module in model.modules() if isinstance(module, nn.Dropout)]
-    if probability and not layers:
-        raise ConfigError(
-            f"head.dropout={probability} cannot be set: the native head of model type {model.config.model_type!r} for questions "
-            "has no dropout: leave it out, or use head=span_linear"
-        )
-    for layer in layers:
-        layer.p = probability
 
 
 def _criterion(spec: TaskSpec, loss: LossFactory) -> AnswerSpan:
