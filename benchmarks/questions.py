@@ -3,8 +3,9 @@
     python benchmarks/questions.py --model FOLDER --file train.json
 
 As in `training.py`: interleaved, medians; a sample is a question, however many windows it takes. run_qa pads every feature to 384
-positions unless it is told not to: both are measured. Evaluation begins at the file and with an empty cache, and also says which share of it
-finding and scoring answers takes. Without `--file` the questions are the demo corpus's, on several of its paragraphs joined.
+positions unless it is told not to: both are measured. Evaluation begins at the file, with an empty cache, and also says which share of it
+finding and scoring answers takes. Without `--file` the questions are the demo corpus's, on several of its paragraphs joined: contexts
+about as long as SQuAD's, a few of them longer than a window.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ from training import arguments, compare_arms, fit, lightning, task_module
 from afinar.callbacks.predictions import PredictionWriter
 from afinar.callbacks.progress import quiet_libraries
 
-JOINED = 9
-"""Paragraphs of the demo corpus in one context, at most."""
+JOINED, LONG, LONG_SHARE = 4, 9, 0.01
+"""Paragraphs of the demo corpus in one context, at most; those in a long one; and how many contexts are long."""
 
 
 def main() -> None:
@@ -64,14 +65,15 @@ def write_questions(options: argparse.Namespace, file: Path) -> None:
 
 
 def made_up(questions: int) -> list[dict]:
-    """Return an article: paragraphs of the demo corpus, up to `JOINED` as one context, with the question on each."""
+    """Return an article: paragraphs of the demo corpus, several as one context, with the question on each."""
     from afinar.data.demo import generate
 
     chance = random.Random(0)
     rows = generate("qa", "train", questions, seed=0)
     paragraphs = []
     while rows:
-        joined, rows = rows[: (count := chance.randint(1, JOINED))], rows[count:]
+        count = LONG if chance.random() < LONG_SHARE else chance.randint(1, JOINED)
+        joined, rows = rows[:count], rows[count:]
         context, qas = "", []
         for row in joined:
             (text,), (start,) = row["answers"]["text"], row["answers"]["answer_start"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -79,8 +80,7 @@ def without(member: str) -> Change:
 # Files of pairs
 
 
-@pytest.mark.parametrize("text", ["", "  ", "\t"])
-@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize(("side", "text"), [(0, ""), (1, " \t")])
 def test_an_empty_side_is_named_by_its_line(side: int, text: str, pairs_refused: Refused) -> None:
     row = ("bom", "ruim", "pos", 0.5, 1)
     empty = (*row[:side], text, *row[side + 1 :])
@@ -91,8 +91,6 @@ def test_an_empty_side_is_named_by_its_line(side: int, text: str, pairs_refused:
     ("word", "said"),
     [
         ("data.text_pair_column=c", "train.csv has no column 'c' (data.text_pair_column); it has 'a', 'b', 'label', 'overlap', 'length'"),
-        ("data.text_pair_column=text_pair", "train.csv has no column 'text_pair' (data.text_pair_column)"),
-        ("data.text_column=text", "train.csv has no column 'text' (data.text_column)"),
         ("data.text_pair_column=a", "data.text_column and data.text_pair_column are both 'a': name the columns of both texts"),
         ("data.label_column=lable", "Did you mean 'label'?"),
     ],
@@ -117,19 +115,17 @@ def test_a_label_of_another_file_that_training_never_saw(pairs_refused: Refused,
         ("0,5", "'overlap' is '0,5', not a number; write a point before the decimals"),
         ("nan", "'overlap' is 'nan', not a number"),
         ("inf", "'overlap' is infinite; give every row a finite number"),
-        ("-Infinity", "'overlap' is infinite"),
         ("1e39", "'overlap' is 1e+39, which is too large"),
     ],
 )
-@pytest.mark.parametrize("task", ["regression", "pair_regression"])
-def test_what_is_no_number_is_named_by_its_line(task: str, number: str, said: str, pairs_refused: Refused) -> None:
+def test_what_is_no_number_is_named_by_its_line(number: str, said: str, pairs_refused: Refused) -> None:
     rows = [*GOOD[:2], ("bom", "ruim", "pos", number, 1), *GOOD[2:]]
-    assert f"train.csv:4: {said}" in pairs_refused(rows, f"task={task}", "data.label_column=overlap")
+    assert f"train.csv:4: {said}" in pairs_refused(rows, "task=pair_regression", "data.label_column=overlap")
 
 
 def test_a_number_of_another_file(pairs_refused: Refused, tmp_path: Path) -> None:
     file = write_csv(tmp_path / "test.csv", [*GOOD[:3], ("bom", "ruim", "pos", "inf", 1)], header=PAIR_COLUMNS)
-    words = ["task=pair_regression", "data.label_column=[length,overlap]", f"data.test={file}"]
+    words = ["task=regression", "data.label_column=[length,overlap]", f"data.test={file}"]
     assert "test.csv:5: 'overlap' is infinite" in pairs_refused(GOOD, *words)
 
 
@@ -142,24 +138,17 @@ def test_numbers_that_are_all_the_same(pairs_refused: Refused) -> None:
     ("words", "said"),
     [
         (["data.label_column=label"], "train.csv:2: 'label' is 'pos', not a number; for names choose a task of classification"),
-        (["data.label_column=[overlap,label]"], "train.csv:2: 'label' is 'pos', not a number"),
         (["data.label_column=[overlap,overlap]"], "data.label_column=['overlap', 'overlap']: name each column of numbers once"),
-        (["data.label_column=[]"], "data.label_column=[]: name each column of numbers once"),
-        (["data.label_column=lenght"], "Did you mean 'length'?"),
         (["data.label_column=length", "data.scaling=standart"], "data.scaling=standart is unknown: choose none, standard, min_max"),
-        (["data.label_column=length", "monitor=pearson/length"], "monitor=pearson/length is no score of these targets"),
         (["data.label_column=[length,overlap]", "monitor=mae/lenght"], "Did you mean 'mae/length'?"),
         (["data.label_column=length", "loss=cross_entropy"], "set loss=mse, mae or huber"),
-        (["data.label_column=length", "loss=huber", "loss.delta=0"], "loss.delta=0"),
         (["data.label_column=length", "head.threshold=0.3"], "head.threshold=0.3 is for multi-label tasks; here numbers are predicted"),
         (["data.label_column=length", "data.labels=[a,b]"], "'data.labels' is a key of task=pair_classification"),
-        (["data.label_column=length", "head=token_linear"], "use head=native, linear or mlp, or task=token_classification"),
         (["data.label_column=length", "decoding=spans"], "scores texts: leave it at decoding=none"),
     ],
 )
-@pytest.mark.parametrize("task", ["regression", "pair_regression"])
-def test_contradictions_of_numbers(task: str, words: list[str], said: str, pairs_refused: Refused) -> None:
-    assert said in pairs_refused(GOOD, f"task={task}", *words)
+def test_contradictions_of_numbers(words: list[str], said: str, pairs_refused: Refused) -> None:
+    assert said in pairs_refused(GOOD, "task=pair_regression", *words)
 
 
 def test_a_score_that_regression_does_not_have(pairs_refused: Refused) -> None:
@@ -176,17 +165,10 @@ def test_a_score_that_regression_does_not_have(pairs_refused: Refused) -> None:
         (["pairing=concat"], "encodes the two of a pair apart: set pairing=joint, or use head=linear or mlp"),
         (["pairing=concatt"], "pairing=concatt: there is no such option. Did you mean 'concat'?"),
         (["pairing=attention", "head=linear", "pairing.combination.attention_heads=7"], "attention_heads=7 does not divide the width"),
-        (["pairing=attention", "head=linear", "pairing.combination.over=both"], "pairing.combination.over='both' is unknown"),
-        (["pairing=attention", "head=mlp", "pairing.combination.dropout=1"], "pairing.combination.dropout=1"),
         (["data.pairing=separate", "head=linear"], "nothing combines them: set pairing=concat"),
-        (["data.pairing=apart"], "data.pairing=apart is unknown: choose joint or separate"),
-        (["pairing=concat", "head=linear", "head.activation=tanh"], "head.activation='tanh' is unknown: use one of relu, gelu"),
         (["data.max_length=3"], "data.max_length=3 leaves no room beside 3 special tokens"),
-        (["pairing=concat", "head=linear", "data.max_length=2"], "data.max_length=2 leaves no room beside 2 special tokens"),
         (["data.swap_pairs=maybe"], "data.swap_pairs=maybe: give true or false"),
         (["data.truncation=tail"], "'data.truncation' is a key of task="),
-        (["data.scaling=standard"], "'data.scaling' is a key of task="),
-        (["head=span_linear"], "this head answers questions, and task 'pair_classification' asks none"),
         (["loss=mse"], "the loss is of numbers, and task 'pair_classification' has none: set loss=cross_entropy or focal"),
         (["decoding=spans"], "leave it at decoding=none"),
     ],
@@ -195,14 +177,13 @@ def test_contradictions_of_pairs(words: list[str], said: str, pairs_refused: Ref
     assert said in pairs_refused(GOOD, *words)
 
 
-@pytest.mark.parametrize("key", ["data.swap_pairs", "data.symmetric"])
-def test_single_texts_have_no_second_side(key: str, refused: Refused) -> None:
+@pytest.mark.parametrize(("data", "key"), [("demo_sentiment", "data.swap_pairs"), ("demo_rating", "data.symmetric")])
+def test_single_texts_have_no_second_side(data: str, key: str, refused: Refused) -> None:
     said = f"'{key}' is a key of task=pair_classification and task=pair_regression, and another task was chosen"
-    assert said in refused("data=demo_sentiment", SMALL, f"{key}=true")
-    assert said in refused("data=demo_rating", SMALL, f"{key}=true")
+    assert said in refused(f"data={data}", SMALL, f"{key}=true")
 
 
-@pytest.mark.parametrize("data", ["demo_sentiment", "demo_rating", "demo_ner", "demo_qa", "demo_text"])
+@pytest.mark.parametrize("data", ["demo_sentiment", "demo_qa"])
 def test_single_texts_have_no_pairing(data: str, refused: Refused) -> None:
     said = "pairing=concat has no effect: neither the head nor the data of this task use the pairing; leave it out"
     assert said in refused(f"data={data}", "pairing=concat")
@@ -216,9 +197,7 @@ def test_a_head_that_combines_pairs_has_none_of_single_texts(refused: Refused) -
 @pytest.mark.parametrize(
     ("data", "made", "task"),
     [
-        ("demo_pairs", "pair_classification", "pair_regression"),
         ("demo_similarity", "pair_regression", "regression"),
-        ("demo_rating", "regression", "sequence_classification"),
         ("demo_qa", "question_answering", "pair_classification"),
     ],
 )
@@ -237,28 +216,19 @@ def test_data_of_another_task(data: str, made: str, task: str, refused: Refused)
         (without("question"), f"train.json: question '{ASKED[1]['id']}' has no 'question'; write"),
         (without("answers"), f"train.json: question '{ASKED[1]['id']}' has no 'answers'; write"),
         (lambda paragraphs: paragraphs[1].pop("context"), "train.json: data[0].paragraphs[1] has no 'context'; write"),
-        (lambda paragraphs: paragraphs[1].pop("qas"), "train.json: data[0].paragraphs[1] has no 'qas'; write"),
         (lambda paragraphs: paragraphs[1].update(context=""), f"question '{ASKED[1]['id']}': 'context' is empty"),
-        (lambda paragraphs: paragraphs[1].update(context=" \n"), f"question '{ASKED[1]['id']}': 'context' is empty"),
-        (lambda paragraphs: paragraphs[1].update(context=7), "train.json: data[0].paragraphs[1]: 'context' is 7, not a text"),
         (with_(question=" "), f"train.json: question '{ASKED[1]['id']}': 'question' is empty"),
-        (with_(question=None), f"train.json: question '{ASKED[1]['id']}': 'question' is null, not a text"),
-        (with_(id=""), "'id' is ''; give every question an id"),
-        (with_(answers="1976"), f"question '{ASKED[1]['id']}': 'answers' is \"1976\", not a list"),
-        (with_(answers=["1976"]), f"question '{ASKED[1]['id']}': answers[0] is \"1976\", not an object with 'text'"),
         (with_(answers=[{"text": "1976"}]), f"question '{ASKED[1]['id']}': answers[0] has no 'answer_start'"),
         (with_(answers=[{"text": "1976", "answer_start": "3"}]), "answers[0]: 'answer_start' is \"3\", not a whole number"),
         (with_(answers=[{"text": " ", "answer_start": 3}]), f"question '{ASKED[1]['id']}': an answer's text is empty"),
         (with_(is_impossible="no"), f"question '{ASKED[1]['id']}': 'is_impossible' is \"no\", not true or false"),
         ('["Onde?"]', f"train.json is no file of SQuAD's format: it lacks the list 'data'; write {FORMAT}"),
-        ('{"data": {"paragraphs": []}}', "train.json is no file of SQuAD's format: it lacks the list 'data'"),
         ('{"data": [{"paragraphs": []}]}', "train.json has no questions"),
         ('{"data": [\n', "train.json:2: not valid JSON at column 1"),
         (
             '{"question": "Onde?"}\n{"question": "Quem?"}\n',
             "train.json:2: not valid JSON at column 1 (Extra data); rows, one object a line",
         ),
-        ("", "train.json is empty"),
     ],
 )
 def test_a_file_of_questions_is_named_with_its_question(change: str | Change, said: str, squad_refused: Refused) -> None:
@@ -284,49 +254,35 @@ def test_no_answer_stands_in_its_text(squad_refused: Refused) -> None:
     assert f"(first: question '{ASKED[0]['id']}', '" in error
 
 
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"answers": [{"text": f"{ASKED[1]['context']} e mais", "answer_start": 0}]}, "were dropped: 1 (question {})"),
-        ({"answers": [{"text": "1976 não", "answer_start": -5}]}, "were dropped: 1 (question {})"),
-        (
-            {"is_impossible": True},
-            "whose answers contradict their being impossible or not, and were taken as unanswerable: 1 (question {})",
-        ),
-        (
-            {"is_impossible": False, "answers": []},
-            "whose answers contradict their being impossible or not, and were taken as unanswerable: 1 (question {})",
-        ),
-    ],
-)
-def test_one_bad_answer_among_good_ones_is_said_and_training_goes_on(
-    changes: dict[str, Any], said: str, fast: list[str], tmp_path: Path
-) -> None:
+def test_bad_answers_among_good_ones_are_said_and_training_goes_on(fast: list[str], tmp_path: Path) -> None:
     file = write_squad(tmp_path / "train.json", ASKED)
     whole = json.loads(file.read_text(encoding="utf-8"))
-    with_(**changes)(whole["data"][0]["paragraphs"])
+    paragraphs = whole["data"][0]["paragraphs"]
+    with_(1, answers=[{"text": f"{ASKED[1]['context']} e mais", "answer_start": 0}])(paragraphs)  # longer than its context
+    with_(2, answers=[{"text": "3000", "answer_start": -5}])(paragraphs)
+    with_(3, is_impossible=True)(paragraphs)  # though it has an answer
+    with_(4, is_impossible=False, answers=[])(paragraphs)
     file.write_text(json.dumps(whole), encoding="utf-8")
     words = ["data=squad_json", f"data.train={file}", f"data.validation={file}", "data.max_question_length=24", *fast]
     answer = done("train", *words, f"output={tmp_path / 'out'}")
-    assert f"of train {said.format(ASKED[1]['id'])}" in answer.err or "of train that stand neither" in answer.err
-    assert said.format(ASKED[1]["id"]) in answer.err
+    ids = [row["id"] for row in ASKED]
+    assert f"in one other place alone, and were dropped: 2 (questions {ids[1]}, {ids[2]})" in answer.err
+    for split in ("train", "validation"):
+        contradictions = f"questions of {split} whose answers contradict their being impossible or not, and were taken as unanswerable: 2"
+        assert f"{contradictions} (questions {ids[3]}, {ids[4]})" in answer.err
     records = read_jsonl(only_run(tmp_path / "out").predictions("validation"))
-    assert [record["id"] for record in records] == [row["id"] for row in ASKED]
+    assert [record["id"] for record in records] == ids
+    assert [record["answers"] for record in records[3:5]] == [[], []]
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
         ({"id": ASKED[0]["id"]}, f"train.jsonl: the id '{ASKED[0]['id']}' is that of 2 questions"),
-        ({"id": None}, "train.jsonl:13: 'id' is None; give every question an id"),
-        ({"question": ""}, "train.jsonl:13: 'question' is empty"),
         ({"context": None}, "train.jsonl:13: 'context' is missing"),
         ({"answers": None}, "train.jsonl:13: 'answers' is missing; a question that its text does not answer has an empty list"),
-        ({"answers": "Lisboa"}, "train.jsonl:13: 'answers' is 'Lisboa', not answers"),
-        ({"answers": {"text": ["Lisboa"]}}, "train.jsonl:13: 'answer_start' of 'answers' is missing"),
         ({"answers": {"text": ["Lisboa"], "answer_start": [12, 3]}}, "train.jsonl:13: 'answers' has 1 of 'text', but 2 of 'answer_start'"),
         ({"answers": {"text": ["Lisboa"], "answer_start": [12.5]}}, "train.jsonl:13: 'answer_start' of 'Lisboa' is 12.5"),
-        ({"answers": {"text": [7], "answer_start": [12]}}, "train.jsonl:13: an answer's text is 7 in 'answers'; write it as a string"),
         ({"is_impossible": "no"}, "train.jsonl:13: 'is_impossible' is 'no'; write true or false"),
     ],
 )
@@ -351,21 +307,14 @@ def test_questions_of_another_format(refused: Refused, tmp_path: Path) -> None:
     [
         (["data.max_length=27"], "data.max_length=27 leaves no room for a context beside 3 special tokens and a question of up to 24"),
         (["data.max_length=64", "data.overlap=37"], "data.overlap=37: give a number from 0 to 36"),
-        (["data.overlap=-1"], "data.overlap=-1: give a number from 0"),
-        (["data.max_question_length=0"], "data.max_question_length=0 must be at least 1"),
         (["data.language=fr"], "data.language=fr has no rules for comparing answers: use one of en, pt, none"),
         (["decoding.max_answer_length=0"], "decoding.max_answer_length=0: give a whole number of at least 1"),
-        (["decoding.n_best=1.5"], "decoding.n_best=1.5: give a whole number"),
         (["decoding.null_threshold=1"], "decoding.null_threshold=1 finds questions without an answer, of which training has none"),
         (["decoding.null_threshold=best"], "decoding.null_threshold=best: give a number, 'tuned', or null"),
         (["decoding=none"], "set decoding=spans"),
         (["loss=cross_entropy"], "set loss=answer_span"),
         (["head=linear"], "looks for answers in them: use head=native or span_linear"),
         (["head=token_linear"], "use head=native or span_linear, or task=token_classification"),
-        (["pooling=mean"], "leave it at pooling=cls"),
-        (["alignment=all"], "alignment=all has no effect"),
-        (["head.threshold=0.3"], "head.threshold=0.3 is for multi-label tasks"),
-        (["data.label_column=x"], "'data.label_column' is a key of task="),
         (["data.answers_column=answer"], "Did you mean 'answers'?"),
     ],
 )
@@ -386,16 +335,16 @@ def apart(comparing: list[str], tmp_path_factory: pytest.TempPathFactory) -> Run
     return only_run(output)
 
 
-@pytest.fixture(params=["evaluate", "predict"])
-def refuses(request: pytest.FixtureRequest, compared: Path, squad: Path, tmp_path: Path) -> Callable[..., str]:
+@pytest.fixture
+def refuses(compared: Path, squad: Path, tmp_path: Path) -> Refused:
     """Evaluate a run, or predict with it; return the error line, and the run is untouched."""
 
-    def start(run: RunFolder, *words: str) -> str:
+    def start(command: str, run: RunFolder, *words: str) -> str:
         before, target = digest(run.path), tmp_path / "out.jsonl"
         test = squad / "1" / "test.json" if run.specs["label"].answers else compared / "test.csv"
-        own = [] if request.param == "evaluate" else [f"input={test}"]
+        own = [] if command == "evaluate" else [f"input={test}"]
         named = [] if any(word.startswith("predictions=") for word in words) else [f"predictions={target}"]
-        error = afinar(request.param, f"run={run}", *own, *named, *words).error
+        error = afinar(command, f"run={run}", *own, *named, *words).error
         assert digest(run.path) == before
         assert not target.exists()
         return error
@@ -404,65 +353,65 @@ def refuses(request: pytest.FixtureRequest, compared: Path, squad: Path, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("command", "word", "said"),
     [
-        (["pairing=concat"], "'pairing' is a group, which was chosen when the run was trained"),
-        (["data.pairing=separate"], "the pairing of a run cannot be changed"),
-        (["data.text_pair_column=a"], "are both 'a': name the columns of both texts"),
-        (["data.text_pair_column=z"], "test.csv has no column 'z' (data.text_pair_column)"),
-        (["data.max_length=3"], "data.max_length=3 leaves no room"),
-        (["data.symmetric=maybe"], "data.symmetric=maybe: give true or false"),
-        (["data.scaling=none"], "data has no key 'scaling'"),
-        (["decoding=spans"], "leave it at decoding=none"),
+        ("evaluate", "pairing=concat", "'pairing' is a group, which was chosen when the run was trained"),
+        ("predict", "pairing=concat", "'pairing' is a group, which was chosen when the run was trained"),
+        ("evaluate", "data.pairing=separate", "the pairing of a run cannot be changed"),
+        ("predict", "data.text_pair_column=a", "are both 'a': name the columns of both texts"),
+        ("evaluate", "data.text_pair_column=z", "test.csv has no column 'z' (data.text_pair_column)"),
+        ("predict", "data.max_length=3", "data.max_length=3 leaves no room"),
+        ("evaluate", "data.symmetric=maybe", "data.symmetric=maybe: give true or false"),
+        ("evaluate", "+data.scaling=none", "data has no key 'scaling'"),
+        ("evaluate", "decoding=spans", "leave it at decoding=none"),
     ],
 )
-def test_a_run_on_joint_pairs_refuses_what_it_cannot_do(words: list[str], said: str, refuses: Callable[..., str], joint: RunFolder) -> None:
-    words = [f"+{word}" if word.startswith("data.scaling") else word for word in words]
-    assert said in refuses(joint, *words)
+def test_a_run_on_joint_pairs_refuses_what_it_cannot_do(command: str, word: str, said: str, refuses: Refused, joint: RunFolder) -> None:
+    assert said in refuses(command, joint, word)
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("command", "word", "said"),
     [
-        (["pairing=joint"], "'pairing' is a group, which was chosen when the run was trained"),
-        (["data.pairing=joint"], "the pairing of a run cannot be changed"),
-        (["decoding=none"], "decoding=none has no effect: the head of this run does not use the decoding; leave it out"),
-        (["loss=mae"], "'loss' is a group, which was chosen when the run was trained"),
-        (["data.label_column=length"], "data.label_column names 1 columns, and the run predicts 2 numbers: length, overlap"),
-        (["data.label_column=[overlap,length]"], "has the run's numbers in another order: write [length,overlap]"),
-        (["data.label_column=[overlap,overlap]"], "name each column of numbers once"),
+        ("evaluate", "pairing=joint", "'pairing' is a group, which was chosen when the run was trained"),
+        ("predict", "data.pairing=joint", "the pairing of a run cannot be changed"),
+        ("evaluate", "decoding=none", "decoding=none has no effect: the head of this run does not use the decoding; leave it out"),
+        ("evaluate", "loss=mae", "'loss' is a group, which was chosen when the run was trained"),
+        ("evaluate", "data.label_column=length", "data.label_column names 1 columns, and the run predicts 2 numbers: length, overlap"),
+        ("evaluate", "data.label_column=[overlap,length]", "has the run's numbers in another order: write [length,overlap]"),
     ],
 )
-def test_a_run_on_separate_pairs_refuses_what_it_cannot_do(
-    words: list[str], said: str, refuses: Callable[..., str], apart: RunFolder
-) -> None:
-    assert said in refuses(apart, *words)
+def test_a_run_on_separate_pairs_refuses_what_it_cannot_do(command: str, word: str, said: str, refuses: Refused, apart: RunFolder) -> None:
+    assert said in refuses(command, apart, word)
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("command", "word", "said"),
     [
-        (["head=span_linear"], "'head' is a group, which was chosen when the run was trained"),
-        (["decoding=none"], "set decoding=spans"),
-        (["decoding.null_threshold=1"], "finds questions without an answer, of which training has none"),
-        (["decoding.null_treshold=1"], "Did you mean 'decoding.null_threshold'?"),
-        (["decoding.max_answer_length=0"], "decoding.max_answer_length=0"),
-        (["data.language=fr"], "data.language=fr has no rules"),
-        (["data.max_length=20"], "data.max_length=20 leaves no room for a context"),
+        ("evaluate", "head=span_linear", "'head' is a group, which was chosen when the run was trained"),
+        ("predict", "decoding=none", "set decoding=spans"),
+        ("evaluate", "decoding.null_threshold=1", "finds questions without an answer, of which training has none"),
+        ("evaluate", "decoding.null_treshold=1", "Did you mean 'decoding.null_threshold'?"),
+        ("predict", "decoding.max_answer_length=0", "decoding.max_answer_length=0"),
+        ("evaluate", "data.language=fr", "data.language=fr has no rules"),
+        ("predict", "data.max_length=20", "data.max_length=20 leaves no room for a context"),
     ],
 )
-def test_a_run_on_questions_refuses_what_it_cannot_do(
-    words: list[str], said: str, refuses: Callable[..., str], answered: RunFolder
+def test_a_run_on_questions_refuses_what_it_cannot_do(command: str, word: str, said: str, refuses: Refused, answered: RunFolder) -> None:
+    assert said in refuses(command, answered, word)
+
+
+@pytest.mark.parametrize(("command", "name"), [("evaluate", "joint"), ("predict", "apart"), ("predict", "answered")])
+def test_only_words_are_written_in_columns(
+    command: str, name: str, refuses: Refused, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    assert said in refuses(answered, *words)
-
-
-@pytest.mark.parametrize("name", ["joint", "apart", "answered"])
-def test_only_words_are_written_in_columns(name: str, refuses: Callable[..., str], request: pytest.FixtureRequest, tmp_path: Path) -> None:
     target = tmp_path / "out.conll"
-    error = refuses(request.getfixturevalue(name), f"predictions={target}")
+    error = refuses(command, request.getfixturevalue(name), f"predictions={target}")
     assert "only predictions of words can be written in CoNLL; name a file that ends in .jsonl" in error
     assert not target.exists()
+
+
+SQUAD = '{"data": [{"paragraphs": [{"context": "Aqui.", "qas": [%s]}]}]}'
 
 
 @pytest.mark.parametrize(
@@ -471,30 +420,18 @@ def test_only_words_are_written_in_columns(name: str, refuses: Callable[..., str
         ("joint", "in.csv", "a\nbom\n", "in.csv has no column 'b' (data.text_pair_column)"),
         ("joint", "in.csv", "a,b\nbom,ruim\nbom,\n", "in.csv:3: 'b' is empty"),
         ("joint", "in.jsonl", '{"a": "bom", "b": 3}\n', "in.jsonl:1: 'b' is 3, not a text"),
-        ("joint", "in.jsonl", '{"a": "bom", "b": "ruim"}\n{"a": "bom"}\n', "in.jsonl:2: 'b' is missing"),
         ("joint", "in.json", '[{"a": "bom", "b": "ruim"}]', "in.json:1: not a JSON object; write one object a line"),
-        ("apart", "in.txt", "bom\n", "in.txt has no column 'a' (data.text_column)"),
-        ("answered", "in.txt", "Onde?\n", "in.txt has no column 'question' (data.question_column)"),
+        ("apart", "in.jsonl", '{"a": "bom", "b": "ruim"}\n{"a": "bom"}\n', "in.jsonl:2: 'b' is missing"),
         ("answered", "in.csv", "question\nOnde?\n", "in.csv has no column 'context' (data.context_column)"),
         ("answered", "in.jsonl", '{"question": "Onde?", "context": " "}\n', "in.jsonl:1: 'context' is empty"),
         (
             "answered",
             "in.json",
             '[{"question": "Onde?", "context": "Aqui."}]',
-            f"in.json is no file of SQuAD's format: it lacks the list 'data'; write {FORMAT}",
+            "in.json is no file of SQuAD's format: it lacks the list 'data'",
         ),
-        (
-            "answered",
-            "in.json",
-            '{"data": [{"paragraphs": [{"context": "Aqui.", "qas": [{"id": 1}]}]}]}',
-            "in.json: question '1' has no 'question'",
-        ),
-        (
-            "answered",
-            "in.json",
-            '{"data": [{"paragraphs": [{"context": "Aqui.", "qas": [{"id": 1, "question": "Onde?"}, {"id": "1", "question": "Quem?"}]}]}]}',
-            "in.json: the id '1' is that of 2 questions",
-        ),
+        ("answered", "in.json", SQUAD % '{"id": 1}', "in.json: question '1' has no 'question'"),
+        ("answered", "in.json", SQUAD % '{"id": 1, "question": "a?"}, {"id": "1", "question": "b?"}', "the id '1' is that of 2 questions"),
     ],
 )
 def test_predict_says_what_it_cannot_read(
@@ -508,29 +445,32 @@ def test_predict_says_what_it_cannot_read(
 
 
 @pytest.mark.parametrize(
-    ("name", "texts", "said"),
+    ("texts", "said"),
     [
-        ("joint", "bom", "texts[0]: 'bom' is no pair; give two texts for each"),
-        ("joint", ("bom", "ruim"), "texts[0]: 'bom' is no pair"),
-        ("joint", [("bom", "ruim"), ("bom", "ruim", "feio")], "texts[1]: ('bom', 'ruim', 'feio') is no pair"),
-        ("joint", [{"a": "bom", "b": "ruim"}], "texts[0]: {'a': 'bom', 'b': 'ruim'} is no pair"),
-        ("joint", [3], "texts[0]: 3 is no pair"),
-        ("joint", [("bom", "")], "texts[0]: 'b' is empty"),
-        ("joint", [("bom", None)], "texts[0]: 'b' is missing"),
-        ("answered", "Onde?", "texts[0] is no question with its context"),
-        ("answered", {"question": "Onde?"}, "texts[0] is no question with its context"),
-        ("answered", [("Onde?", "Aqui.", "Ali.")], "texts[0] is no question with its context"),
-        ("answered", [("Onde?", "Aqui."), ("Onde?", " ")], "texts[1]: 'context' is empty"),
-        (
-            "answered",
-            [{"question": "Onde?", "context": "Aqui.", "id": 1}, ("Quem?", "Ana.")],
-            "texts[1]: 'id' is None; give every question an id",
-        ),
+        ("bom", "texts[0]: 'bom' is no pair; give two texts for each"),
+        (("bom", "ruim"), "texts[0]: 'bom' is no pair"),
+        ([("bom", "ruim"), ("bom", "ruim", "feio")], "texts[1]: ('bom', 'ruim', 'feio') is no pair"),
+        ([{"a": "bom", "b": "ruim"}], "texts[0]: {'a': 'bom', 'b': 'ruim'} is no pair"),
+        ([3], "texts[0]: 3 is no pair"),
+        ([("bom", "")], "texts[0]: 'b' is empty"),
+        ([("bom", None)], "texts[0]: 'b' is missing"),
     ],
 )
-def test_load_says_what_it_cannot_read(name: str, texts: Any, said: str, request: pytest.FixtureRequest) -> None:
-    model = load(request.getfixturevalue(name).path)
-    with pytest.raises(DataError) as refusal:
-        model.predict(texts)
-    assert said in str(refusal.value)
-    assert "\n" not in str(refusal.value)
+def test_load_says_what_is_no_pair(texts: Any, said: str, joint: RunFolder) -> None:
+    with pytest.raises(DataError, match=f"^{re.escape(said)}"):
+        load(joint.path).predict(texts)
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        ("Onde?", "texts[0] is no question with its context"),
+        ({"question": "Onde?"}, "texts[0] is no question with its context"),
+        ([("Onde?", "Aqui.", "Ali.")], "texts[0] is no question with its context"),
+        ([("Onde?", "Aqui."), ("Onde?", " ")], "texts[1]: 'context' is empty"),
+        ([{"question": "Onde?", "context": "Aqui.", "id": 1}, ("Quem?", "Ana.")], "texts[1]: 'id' is None; give every question an id"),
+    ],
+)
+def test_load_says_what_is_no_question(texts: Any, said: str, answered: RunFolder) -> None:
+    with pytest.raises(DataError, match=f"^{re.escape(said)}"):
+        load(answered.path).predict(texts)

@@ -289,6 +289,15 @@ def test_symmetry_compares_each_pair_with_itself_turned_round(split: str, symmet
     assert printed(answer)["swap_agreement"] == pytest.approx(agreement, abs=1e-4)
 
 
+def test_a_finished_run_can_be_asked_how_symmetric_it_is(joint: RunFolder) -> None:
+    before = digest(joint.path)
+    scores = printed(done("evaluate", f"run={joint}", "data.symmetric=true"))
+    assert digest(joint.path) == before
+    straight = read_jsonl(joint.predictions("test"))
+    swapped = load(joint.path).predict([(record["text_pair"], record["text"]) for record in straight])
+    assert scores["swap_difference"] == pytest.approx(float((values(straight) - values(swapped)).abs().sum(1).mean()) / 2, abs=6e-5)
+
+
 def test_a_combination_without_an_order_agrees_with_itself(comparing: list[str], tmp_path: Path) -> None:
     words = ["pairing=abs_difference", "head=linear", "data.symmetric=true", "trainer.max_epochs=1"]
     done("train", *comparing, *words, f"output={tmp_path}")

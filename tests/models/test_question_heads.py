@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 from architectures import VOCABULARY, inputs_of
-from test_spans import enumerated
+from test_best_spans import enumerated
 from torch import Tensor
 from torch.nn import functional
 from transformers import AutoModelForQuestionAnswering, EsmConfig

@@ -519,14 +519,14 @@ def by_hand(head: TokenAttentionHead, hidden: Tensor, mask: Tensor, heads: int) 
     rows = []
     for states, real in zip(hidden, mask, strict=True):
         width = states.shape[1]
-        query, key, value = (states @ head.attention.in_proj_weight.T + head.attention.in_proj_bias).split(width, 1)
+        query, key, value = (states @ head.attend.attention.in_proj_weight.T + head.attend.attention.in_proj_bias).split(width, 1)
         found = []
         for place in range(heads):
             part = slice(place * width // heads, (place + 1) * width // heads)
             weights = (query[:, part] @ key[real, part].T / (width // heads) ** 0.5).softmax(1)
             found.append(weights @ value[real, part])
-        attended = torch.cat(found, 1) @ head.attention.out_proj.weight.T + head.attention.out_proj.bias
-        states = functional.layer_norm(states + attended, (width,), head.norm.weight, head.norm.bias, head.norm.eps)
+        attended = torch.cat(found, 1) @ head.attend.attention.out_proj.weight.T + head.attend.attention.out_proj.bias
+        states = functional.layer_norm(states + attended, (width,), head.attend.norm.weight, head.attend.norm.bias, head.attend.norm.eps)
         rows.append(states @ head.classifier.weight.T + head.classifier.bias)
     return torch.stack(rows)
 

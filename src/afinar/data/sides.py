@@ -107,8 +107,8 @@ class SideExamples(TorchDataset[RawSides]):
         """int64 [N, 2], pieces of each text."""
         self.kept: Numbers = np.minimum(self.counts, side.limit)
         """int64 [N, 2], pieces of each text that stay."""
-        self.lengths: Numbers = side.lengths[sides].sum(1)
-        """int64 [N], positions that both texts take."""
+        self.lengths: Numbers = side.lengths[sides].max(1)
+        """int64 [N], positions of the longer text. Not of both: rows are padded to the longest, and pairs alike in sum may differ in it."""
 
     def __len__(self) -> int:
         return len(self.sides)

@@ -65,7 +65,7 @@ class TextsData(SupervisedData[Input, GoldItem]):
             self.note(split, line)
         examples = self.inputs.examples(tables, part.positions, fields, self.tokenizer, split)
         self.note(split, *self.inputs.notes(split, examples))
-        self.note_positions(split, self.inputs.max_length, int(examples.lengths.max(initial=0)) // self.inputs.sides)
+        self.note_positions(split, self.inputs.max_length, int(examples.lengths.max(initial=0)))
         return examples
 
     def use_texts(self, texts: Sequence[Input]) -> None:
