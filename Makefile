@@ -40,13 +40,17 @@ lint: setup ## ruff, and the floors of the package
 type: setup ## mypy, strict
 	$(BIN)/mypy
 
-bench: setup ## speed against transformers' Trainer and a bare loop: make bench ARGS="--model FOLDER --train train.csv" WORDS="--train train.conll"
+bench: setup ## speed against transformers' Trainer and a bare loop: make bench ARGS="--model FOLDER --train train.csv" WORDS="--train train.conll" PAIRS="--train pairs.csv" QUESTIONS="--file squad.json"
 	$(BIN)/python benchmarks/training.py $(ARGS)
 	$(BIN)/python benchmarks/labelling.py $(WORDS)
+	$(BIN)/python benchmarks/pairs.py $(PAIRS)
+	$(BIN)/python benchmarks/questions.py $(QUESTIONS)
 	$(BIN)/python benchmarks/startup.py
 
-parity: setup ## entity F1 beside transformers' Trainer: make parity ARGS="--model FOLDER --train train.conll --validation dev.conll"
-	$(BIN)/python benchmarks/parity.py $(ARGS)
+parity: setup ## quality beside transformers' Trainer: make parity ARGS="--model FOLDER --train train.conll --validation dev.conll" PAIRS="... [--numbers]"
+	$(if $(ARGS)$(PAIRS),,@echo 'name the files: make parity ARGS="..." or PAIRS="..."' && exit 2)
+	$(if $(ARGS),$(BIN)/python benchmarks/parity.py $(ARGS))
+	$(if $(PAIRS),$(BIN)/python benchmarks/parity_pairs.py $(PAIRS))
 
 notebooks: setup ## run every notebook
 	$(BIN)/python -m pytest -m "" tests/test_notebooks.py

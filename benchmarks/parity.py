@@ -10,28 +10,35 @@ from __future__ import annotations
 import argparse
 import statistics
 import tempfile
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
 from labelling import align
 from rich.console import Console
 from rich.table import Table
 from seqeval.metrics import f1_score
 from seqeval.scheme import IOB2
+from training import lightning, task_module, transformers_trainer
 
 from afinar.callbacks.predictions import PredictionWriter
 from afinar.callbacks.progress import quiet_libraries
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", required=True, help="a folder or a hub name")
-    parser.add_argument("--train", required=True, help="a file of words and IOB2 tags")
-    parser.add_argument("--validation", required=True)
+    parser = arguments(__doc__, train="a file of words and IOB2 tags")
     parser.add_argument("--tokens-column", default="tokens")
     parser.add_argument("--tags-column", default="tags")
+    compare_seeds({"afinar": run_afinar, "trainer": run_trainer}, datamodule, parser.parse_args(), "entity F1")
+
+
+def arguments(description: str | None, train: str) -> argparse.ArgumentParser:
+    """Return a parser of what every comparison of quality takes; `train` says what the files hold."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", required=True, help="a folder or a hub name")
+    parser.add_argument("--train", required=True, help=train)
+    parser.add_argument("--validation", required=True)
     parser.add_argument("--examples", type=int, default=2000)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--batch-size", type=int, default=32)
@@ -40,15 +47,19 @@ def main() -> None:
     parser.add_argument("--pool", type=int, help="batches that LengthBuckets sorts together")
     parser.add_argument("--arms", nargs="+", default=["afinar", "trainer"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    options = parser.parse_args()
+    return parser
+
+
+def compare_seeds(runners: dict[str, Callable], load: Callable, options: argparse.Namespace, measure: str) -> None:
+    """Run every arm with every seed on the data that `load` gives for it, and print the mean, lowest and highest score."""
     quiet_libraries()
     scores: dict[str, list[float]] = {arm: [] for arm in options.arms}
     for seed in options.seeds:
-        data = datamodule(options, seed)
+        data = load(options, seed)
         for arm in options.arms:
-            scores[arm].append({"afinar": run_afinar, "trainer": run_trainer}[arm](options, data, seed))
+            scores[arm].append(runners[arm](options, data, seed))
             print(f"seed {seed}: {arm} {scores[arm][-1]:.4f}", flush=True)
-    table = Table(title=f"{options.examples} sentences, {options.epochs} epochs, lr {options.lr:g}: entity F1", title_justify="left")
+    table = Table(title=f"{options.examples} examples, {options.epochs} epochs, lr {options.lr:g}: {measure}", title_justify="left")
     for column in ("", "mean", "lowest", "highest"):
         table.add_column(column)
     for arm, values in scores.items():
@@ -56,8 +67,39 @@ def main() -> None:
     Console().print(table)
 
 
-def datamodule(options: argparse.Namespace, seed: int):
+def sampling_of(options: argparse.Namespace) -> Callable:
+    """Return what makes the training sampler."""
     from afinar.data import sampling
+
+    return partial(getattr(sampling, options.sampling), **({"pool": options.pool} if options.pool else {}))
+
+
+def fit_and_predict(module, data, options: argparse.Namespace) -> list[dict]:
+    """Train with Lightning's Trainer; return the records of the validation set after the last epoch."""
+    lightning(max_epochs=options.epochs, limit_val_batches=0).fit(module, datamodule=data)
+    writer = PredictionWriter(None, ["validation"])
+    lightning(callbacks=[writer]).validate(module, datamodule=data, verbose=False)
+    return writer.rows["validation"]
+
+
+def fit_and_predict_with_trainer(model, collate: Callable, sets: dict, options: argparse.Namespace, seed: int):
+    """Train with transformers' Trainer; return its predictions and labels of the validation set after the last epoch."""
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = transformers_trainer(
+            model,
+            collate,
+            folder,
+            rows=sets["train"],
+            per_device_train_batch_size=options.batch_size,
+            num_train_epochs=options.epochs,
+            learning_rate=options.lr,
+            seed=seed,
+        )
+        trainer.train()
+        return trainer.predict(sets["validation"])
+
+
+def datamodule(options: argparse.Namespace, seed: int):
     from afinar.data.readers import JsonlReader, reader_for
     from afinar.data.token_classification import TokenClassificationData
 
@@ -70,7 +112,7 @@ def datamodule(options: argparse.Namespace, seed: int):
         tags_column=options.tags_column,
         limit=options.examples,
         batch_size=options.batch_size,
-        sampling=partial(getattr(sampling, options.sampling), **({"pool": options.pool} if options.pool else {})),
+        sampling=sampling_of(options),
         seed=seed,
     )
     data.prepare_data()
@@ -87,49 +129,18 @@ def run_afinar(options: argparse.Namespace, data, seed: int) -> float:
     from afinar.models.decoding import Free
     from afinar.models.heads import NativeTokenHead
     from afinar.models.losses import CrossEntropy
-    from afinar.optim.schedules import linear
-    from afinar.tasks import Objective, TokenClassification
+    from afinar.tasks import TokenClassification
 
     torch.manual_seed(seed)
     backbone = Backbone(options.model)
     head = NativeTokenHead(spec=data.spec, backbone=backbone, loss=CrossEntropy, decoding=Free)
-    steps = options.epochs * data.batches_per_epoch()
-    module = TokenClassification(
-        backbone,
-        {data.head: Objective(data.spec, head)},
-        optimizer=partial(torch.optim.AdamW, lr=options.lr, weight_decay=0.01, fused=True),
-        scheduler=partial(linear, warmup_ratio=0.1),
-        total_steps=steps,
-        seed=seed,
-    )
-    writer = PredictionWriter(None, ["validation"])
-    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
-    trainer = pl.Trainer(
-        max_epochs=options.epochs,
-        accelerator="cpu",
-        gradient_clip_val=1.0,
-        limit_val_batches=0,
-        use_distributed_sampler=False,
-        num_sanity_val_steps=0,
-        **quiet,
-    )
-    trainer.fit(module, datamodule=data)
-    pl.Trainer(accelerator="cpu", callbacks=[writer], use_distributed_sampler=False, **quiet).validate(
-        module, datamodule=data, verbose=False
-    )
-    rows = writer.rows["validation"]
+    module = task_module(TokenClassification, data, backbone, head, options.epochs, options.lr, seed)
+    rows = fit_and_predict(module, data, options)
     return score([row["tags"] for row in rows], [row["prediction"] for row in rows])
 
 
 def run_trainer(options: argparse.Namespace, data, seed: int) -> float:
-    from transformers import (
-        AutoModelForTokenClassification,
-        AutoTokenizer,
-        DataCollatorForTokenClassification,
-        PrinterCallback,
-        Trainer,
-        TrainingArguments,
-    )
+    from transformers import AutoModelForTokenClassification, AutoTokenizer, DataCollatorForTokenClassification
 
     tokenizer = AutoTokenizer.from_pretrained(options.model)
     names = list(data.spec.labels.names)
@@ -139,26 +150,7 @@ def run_trainer(options: argparse.Namespace, data, seed: int) -> float:
     }
     torch.manual_seed(seed)
     model = AutoModelForTokenClassification.from_pretrained(options.model, num_labels=len(names))
-    with tempfile.TemporaryDirectory() as folder:
-        arguments = TrainingArguments(
-            output_dir=folder,
-            per_device_train_batch_size=options.batch_size,
-            num_train_epochs=options.epochs,
-            learning_rate=options.lr,
-            weight_decay=0.01,
-            warmup_steps=0.1,
-            seed=seed,
-            use_cpu=True,
-            save_strategy="no",
-            report_to=[],
-            disable_tqdm=True,
-            logging_strategy="no",
-        )
-        collator = DataCollatorForTokenClassification(tokenizer)
-        trainer = Trainer(model=model, args=arguments, train_dataset=sets["train"], data_collator=collator)
-        trainer.remove_callback(PrinterCallback)
-        trainer.train()
-        answer = trainer.predict(sets["validation"])
+    answer = fit_and_predict_with_trainer(model, DataCollatorForTokenClassification(tokenizer), sets, options, seed)
     chosen = np.argmax(answer.predictions, -1)
     gold, predicted = [], []
     for row, labels in zip(chosen, answer.label_ids, strict=True):
