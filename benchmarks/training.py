@@ -156,7 +156,7 @@ def run_trainer(options: argparse.Namespace, precision: str, strategy: str) -> t
     tokenizer = AutoTokenizer.from_pretrained(options.model)
     examples = [data.example("train", row) for row in range(data.sizes()["train"])]
     names = list(data.spec.labels.names)
-    encoded = tokenizer([example["text"] for example in examples], truncation=True, max_length=data.max_length)
+    encoded = tokenizer([example["text"] for example in examples], truncation=True, max_length=data.inputs.max_length)
     rows = Dataset.from_dict({**encoded, "labels": [names.index(example["label"]) for example in examples]})
     torch.manual_seed(0)
     model = AutoModelForSequenceClassification.from_pretrained(options.model, num_labels=len(names))
