@@ -99,7 +99,16 @@ def train(*words: str, name_the_run: str) -> None:
     only_run(Path("outputs") / name_the_run).path.rename(Path("outputs") / name_the_run / "RUN")
 
 
-@pytest.mark.parametrize("words", COMMANDS, ids=shlex.join)
+def _sized(words: list[str]) -> Any:
+    """A sweep of many jobs takes its time."""
+    jobs = job_count([word for word in words[2:] if is_override(word)]) if words[:2] == ["afinar", "train"] else 1
+    return pytest.param(words, marks=[pytest.mark.slow] if jobs > LONGEST_SWEEP else [], id=shlex.join(words))
+
+
+LONGEST_SWEEP = 8
+
+
+@pytest.mark.parametrize("words", map(_sized, COMMANDS))
 def test_every_command_does_what_it_is_there_for(words: list[str], place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     match words:
         case ["make", *targets]:
@@ -215,15 +224,30 @@ def test_the_cache_is_where_the_readme_says(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize("code", sorted({code for code in README.inline_code() if "=" in code} - METASYNTAX))
 def test_overrides_in_the_text_compose(code: str) -> None:
-    """For texts, or for words where a key is theirs alone."""
+    """For texts, or for another task where a key is its alone."""
     words = [word for word in shlex.split(code) if is_override(word)]
-    try:
-        composed(words)
-    except HydraException:
-        composed([*words, "task=token_classification"])
+    for others in ([], *OTHER_TASKS):
+        try:
+            composed([*words, *others])
+        except HydraException:
+            continue
+        return
+    pytest.fail("no task has such a key")
 
 
-@pytest.mark.parametrize("key", sorted({code for code in README.inline_code() if re.fullmatch(r"[a-z]\w*\.\w+", code)} - {"metrics.json"}))
+OTHER_TASKS = (
+    ["task=token_classification"],
+    ["task=question_answering"],
+    ["task=regression"],
+    ["task=pair_classification"],
+    ["task=pair_classification", "pairing=attention"],
+)
+
+
+RUN_FILES = {"metrics.json", "findings.jsonl"}
+
+
+@pytest.mark.parametrize("key", sorted({code for code in README.inline_code() if re.fullmatch(r"[a-z]\w*\.\w+", code)} - RUN_FILES))
 def test_keys_in_the_text_exist(key: str) -> None:
     assert {key, f"callbacks.{key}"} & KEYS
 

@@ -148,7 +148,8 @@ class TaskSpec:
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> TaskSpec:
-        labels, scheme, targets, answers = (stored.get(key) for key in ("labels", "scheme", "targets", "answers"))
+        labels = stored["labels"]
+        scheme, targets, answers = (stored.get(key) for key in ("scheme", "targets", "answers"))
         return cls(
             kind=str(stored["kind"]),
             labels=LabelSpace.from_dict(labels) if labels else None,

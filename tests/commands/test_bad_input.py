@@ -474,7 +474,7 @@ def test_a_key_of_another_task_is_named_with_it(fast: list[str], tmp_path: Path)
     error = afinar("train", "data=jsonl", "data.train=a.jsonl", "data.tags_column=slots", *fast, f"output={tmp_path}").error
     assert "'data.tags_column' is a key of task=token_classification, and another task was chosen" in error
     error = afinar("train", "data=demo_ner", "data.truncation=tail", *fast, f"output={tmp_path}").error
-    assert "'data.truncation' is a key of task=sequence_classification" in error
+    assert "'data.truncation' is a key of task=regression and task=sequence_classification, and another task was chosen" in error
 
 
 def test_predict_names_a_missing_input(trained: RunFolder, tmp_path: Path) -> None:

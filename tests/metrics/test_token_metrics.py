@@ -91,10 +91,25 @@ def of_words(sentences: Sentences) -> dict[str, float]:
     return answer
 
 
-@pytest.mark.parametrize(("scheme", "theirs"), [(Scheme.IOB2, IOB2), (Scheme.IOBES, IOBES)])
-@settings(max_examples=1000, deadline=None)
+SCHEMES = pytest.mark.parametrize(("scheme", "theirs"), [(Scheme.IOB2, IOB2), (Scheme.IOBES, IOBES)])
+
+
+@SCHEMES
+@settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_every_score_equals_seqeval(scheme: Scheme, theirs: type, data: st.DataObject) -> None:
+    check_against_seqeval(scheme, theirs, data)
+
+
+@pytest.mark.slow
+@SCHEMES
+@settings(max_examples=1000, deadline=None)
+@given(st.data())
+def test_every_score_equals_seqeval_at_length(scheme: Scheme, theirs: type, data: st.DataObject) -> None:
+    check_against_seqeval(scheme, theirs, data)
+
+
+def check_against_seqeval(scheme: Scheme, theirs: type, data: st.DataObject) -> None:
     sentences = data.draw(outputs(scheme))
     found = scored(TokenMetrics(space(scheme), scheme), sentences)
     if not any(sentences):
