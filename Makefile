@@ -27,7 +27,7 @@ train: setup ## one run: make train ARGS="data=csv data.train=my.csv"
 	$(BIN)/afinar train $(ARGS)
 
 test: setup ## the quick tests (under 6 minutes on 2 cores)
-	$(BIN)/python -m pytest -m "not slow" -n auto --dist worksteal
+	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile
 
 test-slow: setup ## the tests that take minutes
 	$(BIN)/python -m pytest -m slow

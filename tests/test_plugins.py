@@ -90,7 +90,10 @@ def test_its_commands_run(words: list[str], recwarn: pytest.WarningsRecorder) ->
             (name,) = metadata["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
             assert (ROOT / folder / name / "__init__.py").is_file()
         case ["afinar", "train", *rest] if "--help" in rest:
-            assert "head: cosine, linear, masked_lm, mlp, native, token_attention, token_crf, token_linear" in done("train", *rest).out
+            assert (
+                "head: cosine, linear, masked_lm, mlp, native, span_linear, token_attention, token_crf, token_linear"
+                in done("train", *rest).out
+            )
         case ["afinar", "train", *rest]:
             before = len(list(find_runs("outputs")))
             done("train", *shortened(rest, Path("hub")))
