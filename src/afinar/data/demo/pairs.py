@@ -1,6 +1,6 @@
 """Sentence pairs with a relation: entailment, contradiction or neutral.
 
-Both texts tell two events. They share most of their words, and "não" occurs with every relation: the relation lies in which word of one
+Both texts tell three events. They share most of their words, and "não" occurs with every relation: the relation lies in which word of one
 event differs, and how. Joint encoding compares words, whereas separate encodings have to keep all of them in their vectors: it wins by
 construction.
 """
@@ -18,6 +18,7 @@ from .words import Adjective, Noun, adjectives, nouns
 ENTAILMENT, NEUTRAL, CONTRADICTION = "entailment", "neutral", "contradiction"
 LABELS = (ENTAILMENT, NEUTRAL, CONTRADICTION)
 DENIAL_SHARE = 0.4
+EVENTS = 3
 
 
 @dataclass(frozen=True)
@@ -150,10 +151,9 @@ def relate(rng: Random, index: int) -> tuple[str, Event, Event, bool]:
 def draw(rng: Random, split: str, index: int) -> dict[str, Any]:
     """A row: ``premise``, ``hypothesis``, ``label``. The labels come up in turn."""
     label, event, edited, passive = relate(rng, index)
-    other = relate(rng, index)[1].say()
-    premise, hypothesis = [event.say(), other], [edited.say(passive=passive), other]
-    if rng.random() < 0.5:
-        premise, hypothesis = premise[::-1], hypothesis[::-1]
+    others = [relate(rng, index)[1].say() for _ in range(EVENTS - 1)]
+    place = rng.randrange(EVENTS)
+    premise, hypothesis = ([*others[:place], told, *others[place:]] for told in (event.say(), edited.say(passive=passive)))
     return {"premise": " ".join(premise), "hypothesis": " ".join(hypothesis), "label": label}
 
 
