@@ -7,17 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from families import FAMILIES, SENTENCES
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
-
-SENTENCES = [
-    "O filme é muito bom, barato e divertido!",
-    "Não gostei nada: péssimo som, imagem ruim.",
-    "Uma história de amor que vale a pena ver outra vez.",
-    "Apesar de lento, o serviço foi excelente; voltarei em breve.",
-    "A entrega atrasou 3 dias e o produto veio quebrado.",
-]
-FAMILIES = ("bert", "roberta", "xlm_roberta", "deberta_v2")
 
 
 @pytest.fixture(scope="session")

@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from families import FAMILIES
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from afinar.data.characters import piece_bounds, pieces_between
 from afinar.data.tokenization import tokenize, tokenize_spans
-
-FAMILIES = ("bert", "roberta", "xlm_roberta", "deberta_v2")
 
 ODD = (
     "São",

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from families import FAMILIES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from afinar.data.collate import Frame, TextCollator
 from afinar.data.examples import RawBatch
 
-FAMILIES = ("bert", "roberta", "xlm_roberta", "deberta_v2")
 WORDS = st.sampled_from(["filme", "bom", "não", "gostei", "3", "!", "x", "é", "[SEP]", "</s>", "漢", "  "])
 
 

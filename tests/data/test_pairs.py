@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from families import FAMILIES
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -22,7 +23,6 @@ from afinar.data.table import Table
 from afinar.data.truncation import longest_first
 from afinar.errors import ConfigError, DataError
 from afinar.types import Batch, Recall
-from conftest import FAMILIES
 
 WORDS = ["filme", "bom", "ruim", "não", "gostei", "história", "som", "péssimo", "serviço", "lento"]
 COLUMNS = ("text", "text_pair")

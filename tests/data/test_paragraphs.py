@@ -9,17 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from families import FAMILIES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from afinar.data.answers import SettledAnswers, settle
 from afinar.data.examples import PieceTable
 from afinar.data.paragraphs import PlacedAnswers, QuestionCollator, Questions, RawQuestions, Room, TokenizedQuestions
-from afinar.data.questions import numbered
-from afinar.data.tokenization import tokenize, tokenize_spans
+from afinar.data.tokenization import numbered, tokenize, tokenize_spans
 from afinar.data.windows import Windows
 
-FAMILIES = ("bert", "roberta", "xlm_roberta", "deberta_v2")
 FIRST_ID = 1000
 """Pieces of contexts have ids of their own, from this one on: a position of a batch then tells which piece of which context it holds."""
 

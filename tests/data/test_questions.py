@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from afinar.data.answers import Finding, Misplaced, SettledAnswers, describe, find, read_answers, settle
-from afinar.data.questions import Question, numbered, read_questions
+from afinar.data.questions import Question, read_questions
 from afinar.data.table import Table
+from afinar.data.tokenization import numbered
 from afinar.errors import DataError
 
 CONTEXT = "a banca e a banca de Ana"

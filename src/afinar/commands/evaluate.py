@@ -44,10 +44,10 @@ def main(words: Sequence[str]) -> int:
     from afinar.analysis.reports import write_report
     from afinar.callbacks.predictions import PredictionWriter
     from afinar.commands.records import check_target, write_records
-    from afinar.commands.symmetry import look_again
+    from afinar.commands.symmetry import look_again, write_symmetry
     from afinar.console import say, table
     from afinar.experiment import build_evaluator
-    from afinar.run_folder import open_run, write_text
+    from afinar.run_folder import open_run
     from afinar.stored import load_run
 
     if options["predictions"]:
@@ -72,7 +72,7 @@ def main(words: Sequence[str]) -> int:
         run.update_metrics(**{split: metrics})
         write_report(run, stored.datamodule.specs, split, writer.rows[split])
         if symmetry:
-            write_text(run.symmetry(split), symmetry.to_markdown(f"Symmetry on {split}: {run.path.name}"))
+            write_symmetry(run, split, symmetry)
         say(f"wrote {run.path / 'metrics.json'} and {run.predictions(split)}")
     if options["predictions"]:
         write_records(Path(options["predictions"]), writer.rows[split])

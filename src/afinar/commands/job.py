@@ -14,12 +14,12 @@ from omegaconf import DictConfig, OmegaConf
 from afinar.analysis.reports import write_report
 from afinar.callbacks.wandb import WandbTracker
 from afinar.checkpoints import read_checkpoint
-from afinar.commands.symmetry import look_again
+from afinar.commands.symmetry import look_again, write_symmetry
 from afinar.console import err, say, table
 from afinar.errors import ConfigError, nearest
 from afinar.experiment import Experiment, build
 from afinar.pretrained import resolve_model
-from afinar.run_folder import RunFolder, write_jsonl, write_text
+from afinar.run_folder import RunFolder, write_jsonl
 
 
 def train(config: DictConfig, run: RunFolder) -> None:
@@ -168,7 +168,7 @@ def _track(experiment: Experiment, split: str, run: RunFolder) -> dict[str, floa
                 logger.log_confusion(split, *confusion)
     if symmetry is None:
         return {}
-    write_text(run.symmetry(split), symmetry.to_markdown(f"Symmetry on {split}: {run.path.name}"))
+    write_symmetry(run, split, symmetry)
     return symmetry.scores()
 
 

@@ -11,7 +11,13 @@ from afinar.analysis.symmetry import Symmetry
 from afinar.data.datamodule import TextDataModule
 from afinar.data.pairs import PairsData
 from afinar.predictor import Predictor
+from afinar.run_folder import RunFolder, write_text
 from afinar.tasks.base import TaskModule
+
+
+def write_symmetry(run: RunFolder, split: str, symmetry: Symmetry) -> None:
+    """Write the report on a split to the run folder."""
+    write_text(run.symmetry(split), symmetry.to_markdown(f"Symmetry on {split}: {run.path.name}"))
 
 
 def look_again(

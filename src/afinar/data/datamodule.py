@@ -240,11 +240,11 @@ class TextDataModule(pl.LightningDataModule, ABC):
 
     def evaluation_dataloader(self, split: str) -> DataLoader[Batch]:
         """Return a loader that yields every example of any split exactly once."""
-        return self._loader(self.examples(split), self.evaluation_order(split, *self._rank()))
+        return self._loader(self.examples(split), self.evaluation_order(self.examples(split), *self._rank()))
 
-    def evaluation_order(self, split: str, rank: int, world_size: int) -> Sampler[Any]:
-        """Return the batches of a split that one process evaluates, the longest first."""
-        return SequentialByLength(self.examples(split).lengths, self.eval_batch_size, rank, world_size)
+    def evaluation_order(self, examples: SplitData, rank: int, world_size: int) -> Sampler[Any]:
+        """Return the batches of some examples that one process evaluates, the longest first."""
+        return SequentialByLength(examples.lengths, self.eval_batch_size, rank, world_size)
 
     def _training_sampler(self, rank: int, world_size: int) -> Sampler[list[int]]:
         return self.sampling(

@@ -7,12 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from numpy.typing import NDArray
-from torch.utils.data import Sampler
 
 from afinar.data.collate import Frame, TextCollator
 from afinar.data.datamodule import SplitData
 from afinar.data.examples import Examples, PieceTable
-from afinar.data.sampling import SequentialByLength
 from afinar.data.splits import Rows
 from afinar.data.table import Table
 from afinar.data.tokenization import tokenize
@@ -58,10 +56,6 @@ class Inputs(Protocol[Input]):
         """Return the examples of a split whose inputs lie at some positions of the tables."""
         ...
 
-    def evaluation_order(self, examples: Any, batch_size: int, rank: int, world_size: int) -> Sampler[Any]:
-        """Return the batches in which a split is evaluated, every example once."""
-        ...
-
     def collator(self, tokenizer: PreTrainedTokenizerBase, head: str) -> Callable[[Any], Batch]:
         """Return what makes a batch of what a split fetches."""
         ...
@@ -95,7 +89,7 @@ class Texts:
         return table.texts(self.column, "data.text_column")
 
     def table(self, inputs: Sequence[str]) -> Table:
-        return Table("texts", {self.column: list(inputs)}, lambda row: f"texts[{row}]")
+        return Table.at_hand({self.column: list(inputs)})
 
     def record(self, item: str) -> dict[str, Any]:
         return {"text": item}
@@ -109,9 +103,6 @@ class Texts:
         special = Frame.of(tokenizer).size
         cut = partial(truncate, strategy=self.truncation, head_share=self.head_share)
         return Examples(tables, positions, room(self.max_length, special), cut, special, fields)
-
-    def evaluation_order(self, examples: Examples, batch_size: int, rank: int, world_size: int) -> SequentialByLength:
-        return SequentialByLength(examples.lengths, batch_size, rank, world_size)
 
     def collator(self, tokenizer: PreTrainedTokenizerBase, head: str) -> TextCollator:
         return TextCollator(tokenizer, head, self.pad_to_multiple_of)

@@ -16,12 +16,11 @@ from torch.utils.data import Dataset as TorchDataset
 from afinar.data.collate import Frame, Framing
 from afinar.data.examples import PieceTable
 from afinar.data.gold import tiled
-from afinar.data.sampling import SequentialByLength
 from afinar.data.sides import Side, SideCollator, SideExamples, SideOrder
 from afinar.data.splits import Rows
 from afinar.data.table import Table
 from afinar.data.texts import TextsData
-from afinar.data.tokenization import tokenize
+from afinar.data.tokenization import numbered, tokenize
 from afinar.data.truncation import longest_first, room
 from afinar.errors import ConfigError, DataError, nearest
 from afinar.types import Batch
@@ -77,23 +76,19 @@ class PairInputs(ABC):
             if not isinstance(pair, (list, tuple)) or len(pair) != 2:
                 raise DataError(f"texts[{place}]: {pair!r} is no pair; give two texts for each, e.g. [('one text', 'another')]")
         columns = {name: [pair[side] for pair in inputs] for side, name in enumerate(self.columns)}
-        return Table("texts", columns, lambda row: f"texts[{row}]")
+        return Table.at_hand(columns)
 
     def record(self, item: Pair) -> dict[str, Any]:
         return dict(zip(("text", "text_pair"), item, strict=True))
 
     def tokenized(self, inputs: Sequence[Pair], tokenizer: PreTrainedTokenizerBase, cache_dir: str | None) -> PairTable:
-        numbers: dict[str, int] = {}
-        sides = [[numbers.setdefault(text, len(numbers)) for text in pair] for pair in inputs]
-        return PairTable(PieceTable(tokenize(list(numbers), tokenizer, cache_dir)), np.array(sides, dtype=np.int64).reshape(-1, 2))
+        texts, sides = numbered([text for pair in inputs for text in pair])
+        return PairTable(PieceTable(tokenize(texts, tokenizer, cache_dir)), sides.reshape(-1, 2))
 
     @abstractmethod
     def examples(
         self, tables: PairTable, positions: Rows, fields: Mapping[str, NDArray[Any]], tokenizer: PreTrainedTokenizerBase, split: str
     ) -> Any: ...
-
-    @abstractmethod
-    def evaluation_order(self, examples: Any, batch_size: int, rank: int, world_size: int) -> Sampler[Any]: ...
 
     @abstractmethod
     def collator(self, tokenizer: PreTrainedTokenizerBase, head: str) -> Callable[[Any], Batch]: ...
@@ -215,9 +210,6 @@ class JointPairs(PairInputs):
         sides, fields = self._both_orders(tables.sides[positions], fields, split)
         return JointExamples(tables.pieces, sides, room(self.max_length, special), special, fields)
 
-    def evaluation_order(self, examples: JointExamples, batch_size: int, rank: int, world_size: int) -> SequentialByLength:
-        return SequentialByLength(examples.lengths, batch_size, rank, world_size)
-
     def collator(self, tokenizer: PreTrainedTokenizerBase, head: str) -> JointCollator:
         return JointCollator(tokenizer, head, self.pad_to_multiple_of)
 
@@ -234,9 +226,6 @@ class SeparatePairs(PairInputs):
         special = Frame.of(tokenizer).size
         sides, fields = self._both_orders(tables.sides[positions], fields, split)
         return SideExamples(Side(tables.pieces, room(self.max_length, special), special), sides, fields)
-
-    def evaluation_order(self, examples: SideExamples, batch_size: int, rank: int, world_size: int) -> SideOrder:
-        return SideOrder(examples, batch_size, rank, world_size)
 
     def collator(self, tokenizer: PreTrainedTokenizerBase, head: str) -> SideCollator:
         return SideCollator(tokenizer, head, self.pad_to_multiple_of)
@@ -259,4 +248,10 @@ class PairsData(TextsData[Pair, GoldItem]):
         """Return a loader of a whole loaded split, whatever the process, with the texts of every pair the other way round."""
         examples: Any = self.examples(split)
         swapped = examples.swapped()
-        return self._loader(swapped, self.inputs.evaluation_order(swapped, self.eval_batch_size, rank=0, world_size=1))
+        return self._loader(swapped, self.evaluation_order(swapped, rank=0, world_size=1))
+
+    def evaluation_order(self, examples: Any, rank: int, world_size: int) -> Sampler[Any]:
+        """Return the batches that one process evaluates; of texts that are encoded apart, those in which each is encoded once."""
+        if isinstance(examples, SideExamples):
+            return SideOrder(examples, self.eval_batch_size, rank, world_size)
+        return super().evaluation_order(examples, rank, world_size)

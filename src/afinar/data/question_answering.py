@@ -11,12 +11,12 @@ from typing import Any
 from afinar.data.answers import Finding, SettledAnswers, describe, find, read_answers
 from afinar.data.examples import PieceTable
 from afinar.data.paragraphs import PlacedAnswers, QuestionCollator, Questions, Room, TokenizedQuestions
-from afinar.data.questions import Question, numbered, read_questions
+from afinar.data.questions import Question, read_questions
 from afinar.data.splits import Rows
 from afinar.data.squad import SquadReader
 from afinar.data.supervised import Source, Split, SupervisedData
 from afinar.data.table import Table
-from afinar.data.tokenization import tokenize, tokenize_spans
+from afinar.data.tokenization import numbered, tokenize, tokenize_spans
 from afinar.errors import ConfigError, DataError
 from afinar.types import Answers, TaskSpec
 
@@ -218,9 +218,7 @@ class QuestionAnsweringData(SupervisedData[Question, SettledAnswers]):
         items = [_asked(item, f"texts[{number}]") for number, item in enumerate(texts)]
         columns = {"question": self.question_column, "context": self.context_column, "id": self.id_column}
         given = {key: name for key, name in columns.items() if key != "id" or any("id" in item for item in items)}
-        self.use_table(
-            Table("texts", {name: [item.get(key) for item in items] for key, name in given.items()}, lambda row: f"texts[{row}]")
-        )
+        self.use_table(Table.at_hand({name: [item.get(key) for item in items] for key, name in given.items()}))
 
     def use_input(self, source: str) -> None:
         """Predict for the questions of a file: a ``.json`` file is of SQuAD's format, unless this module's reader knows such files."""

@@ -6,9 +6,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from afinar.data.table import Table
 from afinar.errors import DataError
 
@@ -62,10 +59,3 @@ def _repeated(ids: Sequence[str]) -> str:
         return f"the id {named} is that of {ids.count(repeated[0])} questions"
     more = f", and {len(repeated) - _NAMED} more" if len(repeated) > _NAMED else ""
     return f"{len(repeated)} ids are those of several questions each ({named}{more})"
-
-
-def numbered(texts: Sequence[str]) -> tuple[list[str], NDArray[np.int64]]:
-    """Return the different ones of some texts, in the order in which they first occur, and int64 [N], which of them each is."""
-    numbers: dict[str, int] = {}
-    which = np.fromiter((numbers.setdefault(text, len(numbers)) for text in texts), dtype=np.int64, count=len(texts))
-    return list(numbers), which

@@ -27,6 +27,11 @@ class Table:
     class_names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     where_in: Callable[[int, int], str] | None = None
 
+    @classmethod
+    def at_hand(cls, columns: Mapping[str, Sequence[Any]]) -> Table:
+        """Return a table of texts that a program gives, not a file."""
+        return cls("texts", columns, lambda row: f"texts[{row}]")
+
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()), ()))
 

@@ -7,8 +7,6 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, TypeVar
 
-from torch.utils.data import Sampler
-
 from afinar.data.datamodule import SplitData
 from afinar.data.gold import GoldAnswers
 from afinar.data.inputs import Inputs
@@ -73,9 +71,6 @@ class TextsData(SupervisedData[Input, GoldItem]):
         self.use_table(self.inputs.table(texts))
 
     # Batches.
-
-    def evaluation_order(self, split: str, rank: int, world_size: int) -> Sampler[Any]:
-        return self.inputs.evaluation_order(self.examples(split), self.eval_batch_size, rank, world_size)
 
     @cached_property
     def collator(self) -> Callable[[Any], Batch]:

@@ -132,7 +132,7 @@ class TokenClassificationData(SupervisedData[Words, list[str]]):
     def use_texts(self, texts: Sequence[str | Sequence[str]]) -> None:
         """Predict for these texts, or for these sentences of words."""
         column = self.text_column if all(isinstance(text, str) for text in texts) else self.tokens_column
-        self.use_table(Table("texts", {column: list(texts)}, lambda row: f"texts[{row}]"))
+        self.use_table(Table.at_hand({column: list(texts)}))
 
     def tokenized(self, inputs: Sequence[Words]) -> tuple[PieceTable, PieceTable]:
         dataset = tokenize_words(inputs, self.tokenizer, self.cache_dir)

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from afinar.data.cache import cache_root, cached_map, fingerprint
 from afinar.errors import ConfigError
 from afinar.network import hub_is_reachable
@@ -110,7 +113,6 @@ def tokenize_words(sentences: Sequence[Sequence[str]], tokenizer: PreTrainedToke
         ConfigError: the cache folder cannot be written.
     """
     import datasets
-    import numpy as np
     from datasets import Dataset, Features, List, Value
 
     def pieces(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
@@ -181,3 +183,10 @@ def _unframed(tokenizer: PreTrainedTokenizerBase, texts: list[str], **options: b
         verbose=False,  # no warning about long texts: what becomes of them is decided later, and reported
         **options,
     )
+
+
+def numbered(texts: Sequence[str]) -> tuple[list[str], NDArray[np.int64]]:
+    """Return the different ones of some texts, in the order in which they first occur, and int64 [N], which of them each is."""
+    numbers: dict[str, int] = {}
+    which = np.fromiter((numbers.setdefault(text, len(numbers)) for text in texts), dtype=np.int64, count=len(texts))
+    return list(numbers), which

@@ -9,7 +9,8 @@ column), or a number that is not finite, is skipped. A batch without any known t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -86,8 +87,8 @@ class Focal(nn.Module):
         return loss
 
 
-class MSE(nn.Module):
-    """The squared error of numbers. In float32, averaged over all known targets of the batch.
+class _NumberLoss(nn.Module, ABC):
+    """The mean of an error, 0 for no difference, over all known targets of the batch, in float32.
 
     Args:
         spec: the task, with targets.
@@ -98,32 +99,36 @@ class MSE(nn.Module):
 
     def __init__(self, spec: TaskSpec) -> None:
         super().__init__()
-        _check_targets(spec)
+        if spec.targets is None:
+            instead = "set loss=cross_entropy or focal" if spec.labels else "choose a loss made for that task"
+            raise ConfigError(f"the loss is of numbers, and task {spec.kind!r} has none: {instead}")
+
+    @abstractmethod
+    def error(self, differences: Tensor) -> Tensor:
+        """Return the error of each difference."""
 
     def forward(self, scores: Tensor, targets: Tensor) -> Tensor:
-        return _mean_error(scores, targets, torch.square)
+        known = targets.isfinite()
+        differences = (scores.float() - targets.float()).masked_fill(~known, 0.0)
+        return self.error(differences).sum() / known.sum().clamp(min=1)
 
 
-class MAE(nn.Module):
-    """The absolute error of numbers, which outliers move less. In float32, averaged over all known targets of the batch.
+class MSE(_NumberLoss):
+    """The squared error of numbers."""
 
-    Args:
-        spec: the task, with targets.
-
-    Raises:
-        ConfigError: the task has no numbers.
-    """
-
-    def __init__(self, spec: TaskSpec) -> None:
-        super().__init__()
-        _check_targets(spec)
-
-    def forward(self, scores: Tensor, targets: Tensor) -> Tensor:
-        return _mean_error(scores, targets, torch.abs)
+    def error(self, differences: Tensor) -> Tensor:
+        return differences.square()
 
 
-class Huber(nn.Module):
-    """Half the squared error up to `delta`, and from there on linear: delta * (error - delta / 2). In float32, averaged as `MSE`.
+class MAE(_NumberLoss):
+    """The absolute error of numbers, which outliers move less."""
+
+    def error(self, differences: Tensor) -> Tensor:
+        return differences.abs()
+
+
+class Huber(_NumberLoss):
+    """Half the squared error up to `delta`, and from there on linear: delta * (error - delta / 2).
 
     Huber 1964, "Robust Estimation of a Location Parameter".
 
@@ -136,16 +141,12 @@ class Huber(nn.Module):
     """
 
     def __init__(self, spec: TaskSpec, delta: float = 1.0) -> None:
-        super().__init__()
-        _check_targets(spec)
+        super().__init__(spec)
         if not 0 < delta < math.inf:
             raise ConfigError(f"loss.delta={delta}: give a number above 0.")
         self.delta = float(delta)
 
-    def forward(self, scores: Tensor, targets: Tensor) -> Tensor:
-        return _mean_error(scores, targets, self._error)
-
-    def _error(self, differences: Tensor) -> Tensor:
+    def error(self, differences: Tensor) -> Tensor:
         return functional.huber_loss(differences, torch.zeros_like(differences), reduction="none", delta=self.delta)
 
 
@@ -200,19 +201,6 @@ class _Sigmoid(nn.Module):
             wrong = torch.sigmoid(torch.where(truth > 0, -scores.float(), scores.float()))
             losses = losses * wrong.clamp(min=_TINY) ** self.gamma
         return (losses * known).sum() / known.sum().clamp(min=1)
-
-
-def _mean_error(scores: Tensor, targets: Tensor, error: Callable[[Tensor], Tensor]) -> Tensor:
-    """Return the mean of an error, 0 for no difference, over the known targets."""
-    known = targets.isfinite()
-    differences = (scores.float() - targets.float()).masked_fill(~known, 0.0)
-    return error(differences).sum() / known.sum().clamp(min=1)
-
-
-def _check_targets(spec: TaskSpec) -> None:
-    if spec.targets is None:
-        instead = "set loss=cross_entropy or focal" if spec.labels else "choose a loss made for that task"
-        raise ConfigError(f"the loss is of numbers, and task {spec.kind!r} has none: {instead}")
 
 
 def _labels(spec: TaskSpec) -> LabelSpace:
