@@ -20,7 +20,7 @@ WORDS = st.sampled_from(["filme", "bom", "não", "gostei", "3", "!", "x", "é", 
 
 def raw(tokenizer: Any, texts: list[str]) -> RawBatch:
     pieces = [np.array(ids, dtype=np.int32) for ids in tokenizer(texts, add_special_tokens=False)["input_ids"]]
-    return RawBatch(np.arange(len(texts)), pieces, {})
+    return RawBatch(np.arange(len(texts)), (pieces,), {})
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -48,23 +48,23 @@ def test_frame_counts_the_special_tokens(tokenizers: dict[str, Any], family: str
 
 
 def test_a_text_without_pieces_is_its_frame(tokenizer: Any) -> None:
-    batch = TextCollator(tokenizer)(RawBatch(np.array([7]), [np.zeros(0, np.int32)], {}))
+    batch = TextCollator(tokenizer)(RawBatch(np.array([7]), ([np.zeros(0, np.int32)],), {}))
     assert batch.inputs["input_ids"].tolist() == [[tokenizer.cls_token_id, tokenizer.sep_token_id]]
     assert batch.tokens == 2
 
 
 def test_fields_feed_the_named_head(tokenizer: Any) -> None:
     pieces = [np.array([5, 6], np.int32), np.array([7], np.int32)]
-    batch = TextCollator(tokenizer, head="topic")(RawBatch(np.array([4, 2]), pieces, {"labels": np.array([1, 0])}))
+    batch = TextCollator(tokenizer, head="topic")(RawBatch(np.array([4, 2]), (pieces,), {"labels": np.array([1, 0])}))
     assert batch.heads["topic"]["labels"].tolist() == [1, 0]
     assert batch.rows.tolist() == [4, 2]
-    assert TextCollator(tokenizer, head="topic")(RawBatch(np.array([4, 2]), pieces, {})).heads == {"topic": {}}
+    assert TextCollator(tokenizer, head="topic")(RawBatch(np.array([4, 2]), (pieces,), {})).heads == {"topic": {}}
 
 
 def test_collation_costs_far_below_a_training_step(tokenizer: Any) -> None:
     collator = TextCollator(tokenizer)
     generator = np.random.default_rng(0)
-    batch = RawBatch(np.arange(32), [generator.integers(5, 150, size).astype(np.int32) for size in generator.integers(5, 40, 32)], {})
+    batch = RawBatch(np.arange(32), ([generator.integers(5, 150, size).astype(np.int32) for size in generator.integers(5, 40, 32)],), {})
     times = []
     for _ in range(50):
         start = time.perf_counter()

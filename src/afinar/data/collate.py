@@ -119,22 +119,20 @@ class Framing:
 
 
 class TextCollator:
-    """Make a batch of texts, one row each.
+    """Make a batch of texts, or of pairs of them, one row each.
 
     Args:
-        tokenizer, pad_to_multiple_of: see `Framing`.
+        tokenizer, frame, pad_to_multiple_of: see `Framing`.
         head: the head that the fields of a batch feed.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, head: str = "label", pad_to_multiple_of: int | None = None) -> None:
-        self.framing = Framing(tokenizer, pad_to_multiple_of=pad_to_multiple_of)
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, head: str = "label", frame: Frame | None = None, pad_to_multiple_of: int | None = None
+    ) -> None:
+        self.framing = Framing(tokenizer, frame, pad_to_multiple_of)
         self.head = head
 
     def __call__(self, raw: RawBatch) -> Batch:
-        inputs, tokens = self.framing(raw.pieces)
-        return Batch(
-            inputs=inputs,
-            heads={self.head: {name: torch.from_numpy(values) for name, values in raw.fields.items()}},
-            rows=torch.from_numpy(raw.rows),
-            tokens=tokens,
-        )
+        inputs, tokens = self.framing(*raw.texts)
+        fields = {name: torch.from_numpy(values) for name, values in raw.fields.items()}
+        return Batch(inputs, {self.head: fields}, torch.from_numpy(raw.rows), tokens)

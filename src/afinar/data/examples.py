@@ -53,16 +53,16 @@ class PieceTable:
 
 @dataclass(frozen=True)
 class RawBatch:
-    """What `Examples` fetches and a collator pads.
+    """What a collator pads.
 
     Attributes:
         rows: int64 [B], the row of each example in its split.
-        pieces: B arrays of int32, cut to length, without special tokens.
+        texts: of each text of an example B arrays of int32, cut to length, without special tokens; one text, or the two of a pair.
         fields: by name, the head's targets of these rows, [B, ...].
     """
 
     rows: NDArray[np.int64]
-    pieces: list[NDArray[np.int32]]
+    texts: tuple[list[NDArray[np.int32]], ...]
     fields: dict[str, NDArray[Any]]
 
 
@@ -104,4 +104,4 @@ class Examples(TorchDataset[RawBatch]):
         index = np.asarray(rows, dtype=np.int64)
         limit, cut = self.limit, self._truncate
         pieces = [ids if len(ids) <= limit else cut(ids, limit) for ids in self._pieces.take(self._positions[index])]
-        return RawBatch(index, pieces, {name: values[index] for name, values in self._fields.items()})
+        return RawBatch(index, (pieces,), {name: values[index] for name, values in self._fields.items()})

@@ -105,7 +105,7 @@ class Texts:
         return Examples(tables, positions, room(self.max_length, special), cut, special, fields)
 
     def collator(self, tokenizer: PreTrainedTokenizerBase, head: str) -> TextCollator:
-        return TextCollator(tokenizer, head, self.pad_to_multiple_of)
+        return TextCollator(tokenizer, head, pad_to_multiple_of=self.pad_to_multiple_of)
 
     def notes(self, split: str, examples: Examples) -> Iterable[str]:
         if count := count_truncated(examples.piece_counts, examples.limit):

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
-from afinar.data.collate import Frame, Framing
-from afinar.data.examples import PieceTable
+from afinar.data.collate import Frame, TextCollator
+from afinar.data.examples import PieceTable, RawBatch
 from afinar.data.gold import tiled
 from afinar.data.sides import Side, SideCollator, SideExamples, SideOrder
 from afinar.data.splits import Rows
@@ -126,23 +125,7 @@ def pair_inputs(
 # Jointly: one input for both
 
 
-@dataclass(frozen=True)
-class RawPairs:
-    """What `JointExamples` fetches.
-
-    Attributes:
-        rows: int64 [B], the row of each pair in its split.
-        first, second: B arrays of int32 each, cut to length, without special tokens.
-        fields: by name, the head's targets of these rows, [B, ...].
-    """
-
-    rows: NDArray[np.int64]
-    first: list[NDArray[np.int32]]
-    second: list[NDArray[np.int32]]
-    fields: dict[str, NDArray[Any]]
-
-
-class JointExamples(TorchDataset[RawPairs]):
+class JointExamples(TorchDataset[RawBatch]):
     """One split, fetched a whole batch at a time.
 
     Args:
@@ -172,29 +155,11 @@ class JointExamples(TorchDataset[RawPairs]):
         """Return the same pairs the other way round."""
         return JointExamples(self._pieces, self._sides[:, ::-1], self._limit, self._special, self._fields)
 
-    def __getitem__(self, rows: Sequence[int]) -> RawPairs:
+    def __getitem__(self, rows: Sequence[int]) -> RawBatch:
         index = np.asarray(rows, dtype=np.int64)
         texts, kept = self._pieces.take(self._sides[index].ravel()), self.kept[index].ravel().tolist()
         cut = [pieces[:count] for pieces, count in zip(texts, kept, strict=True)]
-        return RawPairs(index, cut[::2], cut[1::2], {name: values[index] for name, values in self._fields.items()})
-
-
-class JointCollator:
-    """Make a batch of pairs, one row each: `[CLS] a [SEP] b [SEP]`, with token types where the model has them.
-
-    Args:
-        tokenizer, pad_to_multiple_of: see `Framing`.
-        head: the head that the fields of a batch feed.
-    """
-
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, head: str, pad_to_multiple_of: int | None = None) -> None:
-        self.framing = Framing(tokenizer, Frame.of_pair(tokenizer), pad_to_multiple_of)
-        self.head = head
-
-    def __call__(self, raw: RawPairs) -> Batch:
-        inputs, tokens = self.framing(raw.first, raw.second)
-        fields = {name: torch.from_numpy(values) for name, values in raw.fields.items()}
-        return Batch(inputs, {self.head: fields}, torch.from_numpy(raw.rows), tokens)
+        return RawBatch(index, (cut[::2], cut[1::2]), {name: values[index] for name, values in self._fields.items()})
 
 
 class JointPairs(PairInputs):
@@ -210,8 +175,8 @@ class JointPairs(PairInputs):
         sides, fields = self._both_orders(tables.sides[positions], fields, split)
         return JointExamples(tables.pieces, sides, room(self.max_length, special), special, fields)
 
-    def collator(self, tokenizer: PreTrainedTokenizerBase, head: str) -> JointCollator:
-        return JointCollator(tokenizer, head, self.pad_to_multiple_of)
+    def collator(self, tokenizer: PreTrainedTokenizerBase, head: str) -> TextCollator:
+        return TextCollator(tokenizer, head, Frame.of_pair(tokenizer), self.pad_to_multiple_of)
 
 
 class SeparatePairs(PairInputs):
