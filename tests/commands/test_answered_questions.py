@@ -46,25 +46,6 @@ def run(request: pytest.FixtureRequest) -> RunFolder:
     return found
 
 
-@pytest.fixture(scope="module")
-def exported(run: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("exported") / "model"
-    done("export", f"run={run}", f"to={folder}")
-    return folder
-
-
-@pytest.fixture
-def predicted(tmp_path: Path) -> Any:
-    """Predict for a file and return the records."""
-
-    def predict(model: object, file: Path, *words: str) -> list[dict[str, Any]]:
-        target = tmp_path / "predicted.jsonl"
-        done("predict", f"run={model}", f"input={file}", f"predictions={target}", *words)
-        return read_jsonl(target)
-
-    return predict
-
-
 def evaluated(run: RunFolder, tmp_path: Path, *words: str) -> tuple[list[dict[str, Any]], dict[str, float]]:
     """Evaluate with other options, which leaves the run as it is; return its predictions and the scores printed."""
     before = digest(run.path)

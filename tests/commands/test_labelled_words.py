@@ -42,25 +42,6 @@ def run(request: pytest.FixtureRequest, tagging: list[str], tagged: RunFolder, t
     return only_run(output)
 
 
-@pytest.fixture(scope="module")
-def exported(run: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("exported") / "model"
-    done("export", f"run={run}", f"to={folder}")
-    return folder
-
-
-@pytest.fixture
-def predicted(tmp_path: Path) -> Any:
-    """Predict for a file and return the records, or the sentences of columns."""
-
-    def predict(model: object, file: Path, *words: str, ending: str = "jsonl") -> list[Any]:
-        target = tmp_path / f"predicted.{ending}"
-        done("predict", f"run={model}", f"input={file}", f"predictions={target}", *words)
-        return read_jsonl(target) if ending == "jsonl" else read_conll(target)
-
-    return predict
-
-
 def sentences(file: Path) -> list[Sentence]:
     return [([cells[0] for cells in sentence], [cells[1] for cells in sentence]) for sentence in read_conll(file)]
 

@@ -43,25 +43,6 @@ def run(request: pytest.FixtureRequest, comparing: list[str], joint: RunFolder, 
     return only_run(output)
 
 
-@pytest.fixture(scope="module")
-def exported(run: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("exported") / "model"
-    done("export", f"run={run}", f"to={folder}")
-    return folder
-
-
-@pytest.fixture
-def predicted(tmp_path: Path) -> Any:
-    """Predict for a file and return the records."""
-
-    def predict(model: object, file: Path, *words: str) -> list[dict[str, Any]]:
-        target = tmp_path / "predicted.jsonl"
-        done("predict", f"run={model}", f"input={file}", f"predictions={target}", *words)
-        return read_jsonl(target)
-
-    return predict
-
-
 def rows_of(file: Path) -> list[dict[str, str]]:
     with file.open(encoding="utf-8", newline="") as stream:
         return list(csv.DictReader(stream))
