@@ -21,11 +21,13 @@ from afinar.arguments import check_arguments, get_target, nodes_with_target
 from afinar.callbacks.predictions import PredictionWriter
 from afinar.callbacks.progress import progress_bar, quiet_libraries
 from afinar.callbacks.throughput import Throughput
+from afinar.callbacks.unfreezing import UnfreezingSchedule
 from afinar.data.datamodule import TextDataModule
 from afinar.errors import ConfigError, UserError, first_line, root_cause
 from afinar.metrics.direction import direction
 from afinar.metrics.factory import check_monitor
 from afinar.models.backbone import Backbone
+from afinar.models.freezing import Freezing
 from afinar.optim.steps import StepPlan, plan_steps
 from afinar.run_folder import RunFolder
 from afinar.seeds import derive
@@ -104,7 +106,7 @@ def build(config: DictConfig, run: RunFolder) -> Experiment:
         config.scheduler.update({key: None for key in ("warmup_steps", "warmup_ratio") if key in config.scheduler})
     throughput = Throughput()
     predictions = PredictionWriter(run, list(config.get("predictions", [])))
-    trainer = build_trainer(config, run, [throughput, predictions])
+    trainer = build_trainer(config, run, [throughput, predictions, UnfreezingSchedule()])
     plan = plan_for(config, datamodule, trainer)
     module, notes = build_module(config, datamodule.specs, plan)
     return Experiment(datamodule, module, trainer, plan, throughput, predictions, [*datamodule.notes(), *notes])
@@ -113,24 +115,30 @@ def build(config: DictConfig, run: RunFolder) -> Experiment:
 def build_module(config: DictConfig, specs: Mapping[str, TaskSpec], plan: StepPlan | None) -> tuple[TaskModule, list[str]]:
     """Build the backbone, its heads and the task module, from the stream of randomness that is theirs.
 
-    Without a plan the module has no optimizer: it evaluates and predicts.
+    Without a plan the module has no optimizer: it evaluates and predicts, with weights that are still to be loaded.
     """
     seed = seed_of(config)
     torch.manual_seed(derive(seed, "initialization"))
     backbone: Backbone = create(config.model, "model")
-    frozen: str = create(config.freezing, "freezing")(backbone)
+    freezing: Freezing = create(config.freezing, "freezing")
+    notes: list[str] = []
+    if plan is None:
+        freezing.adapt(backbone)
+    else:
+        notes.append(freezing.apply(backbone))
     heads = named(config.head, "head", specs)
     metrics = {name: create(node, f"metrics.{name}") for name, node in config.get("metrics", {}).items()}
     objectives = {name: Objective(spec, heads[name](spec=spec, backbone=backbone), metrics) for name, spec in specs.items()}
     training: dict[str, Any] = {"optimizer": None, "scheduler": None}
     if plan is not None:
         training = {
+            "freezing": freezing,
             "optimizer": create(config.optimizer, "optimizer"),
             "scheduler": create(config.scheduler, "scheduler"),
             "total_steps": plan.total_steps,
         }
     module: TaskModule = create(config.task, "task", _partial_=True)(backbone, objectives, seed=seed, **training)
-    return module, [frozen]
+    return module, notes
 
 
 def seed_of(config: DictConfig) -> int:

@@ -20,6 +20,7 @@ from afinar.card import model_card
 from afinar.data.datamodule import TextDataModule
 from afinar.errors import ConfigError, UserError
 from afinar.experiment import build_module, create
+from afinar.models.freezing import FullFineTuning
 from afinar.run_folder import write_text
 from afinar.stored import PARTS, StoredRun, apply_overrides, check_stored
 from afinar.tasks.base import TaskModule
@@ -66,7 +67,7 @@ def _write(stored: StoredRun, folder: Path, to: Path) -> str:
         within = tuple(f"{name}." for name, part in module.objectives.named_modules() if isinstance(part, PreTrainedModel))
         heads = {name: tensor for name, tensor in _heads(module).items() if not name.startswith(within)}
     else:
-        module.backbone.model.save_pretrained(folder)
+        module.backbone.plain_model().save_pretrained(folder)
         loader = f"afinar.load('{to}'): no transformers class has this head; AutoModel loads the backbone, {HEADS} holds the head"
         heads = _heads(module)
     if heads:
@@ -76,6 +77,8 @@ def _write(stored: StoredRun, folder: Path, to: Path) -> str:
         name: OmegaConf.to_container(stored.config[name], resolve=True) if OmegaConf.is_config(stored.config[name]) else stored.config[name]
         for name in PARTS
     }
+    # What was done to the backbone's weights is in them.
+    config["freezing"] = {"_target_": f"{FullFineTuning.__module__}.{FullFineTuning.__name__}"}
     # The scaling of numbers has gone into the weights of transformers' own classes.
     specs = {head: spec if model is None else spec.in_original_units() for head, spec in stored.run.specs.items()}
     recipe = {"config": config, "labels": {head: spec.to_dict() for head, spec in specs.items()}}

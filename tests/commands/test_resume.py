@@ -139,8 +139,13 @@ OTHERWISE = [
 
 @pytest.mark.parametrize(
     ("words", "epoch", "batch"),
-    [(BUCKETS, 1, 2), (OTHERWISE, 1, 1), (["freezing=layers", "freezing.last=1", "data.num_workers=1"], 2, 3)],
-    ids=["length buckets", "accumulated", "frozen, with a loader process"],
+    [
+        (BUCKETS, 1, 2),
+        (OTHERWISE, 1, 1),
+        (["freezing=layers", "freezing.last=1", "data.num_workers=1"], 2, 3),
+        (["freezing=gradual", "freezing.every=4", "freezing.layer_decay=0.5", "freezing.reinitialize=1"], 1, 3),
+    ],
+    ids=["length buckets", "accumulated", "frozen, with a loader process", "gradual"],
 )
 def test_resuming_equals_never_having_stopped(
     words: list[str], epoch: int, batch: int, small: list[str], interrupt: Interrupt, tmp_path: Path
@@ -201,10 +206,16 @@ def test_early_stopping_remembers_across_a_resume_and_the_best_is_kept(small: li
     assert_same_run(straight, only_run(tmp_path / "interrupted"))
 
 
+@pytest.mark.parametrize(
+    "freezing",
+    [["layers", "freezing.last=1"], ["gradual", "freezing.every=3", "freezing.reinitialize=1"], ["lora", "freezing.rank=2"]],
+    ids=lambda words: words[0],
+)
 def test_frozen_weights_that_a_checkpoint_leaves_out_come_back(
-    small: list[str], copied: RunFolder, interrupt: Interrupt, tmp_path: Path
+    freezing: list[str], small: list[str], copied: RunFolder, interrupt: Interrupt, tmp_path: Path
 ) -> None:
-    network = [f"model.name={copied}", "model.weights=pretrained", "freezing=layers", "freezing.last=1", "trainer.max_epochs=2"]
+    first, *others = freezing
+    network = [f"model.name={copied}", "model.weights=pretrained", f"freezing={first}", *others, "trainer.max_epochs=2"]
     words = [*small, *network]
     run = interrupt(*words, epoch=1, batch=2)
     assert read_checkpoint(run.last)["left_out"]

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import safe_open
 from transformers import AutoModel, AutoModelForMaskedLM, AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
 from afinar.predictor import load
@@ -322,6 +323,39 @@ def test_frozen_weights_stay_out_of_the_checkpoint(trained: RunFolder, small: li
     texts = ["um filme bom", "ruim"]
     done("export", f"run={run}", f"to={tmp_path / 'model'}")
     torch.testing.assert_close(probabilities(load(tmp_path / "model").predict(texts)), probabilities(load(run.path).predict(texts)))
+
+
+@pytest.mark.parametrize("head", ["native", "linear"])
+@pytest.mark.parametrize(
+    "freezing", [["lora", "freezing.rank=2", "freezing.dropout=0"], ["none", "freezing.reinitialize=1"]], ids=lambda words: words[0]
+)
+def test_what_an_export_holds_needs_no_freezing(
+    freezing: list[str], head: str, trained: RunFolder, small: list[str], tmp_path: Path
+) -> None:
+    """Adapters are in the weights, and what started anew does not start anew again."""
+    done("export", f"run={trained}", f"to={tmp_path / 'source'}")
+    words = [word for word in small if not word.startswith("model.")]
+    kind, *options = freezing
+    done(
+        *("train", *words, f"model.name={tmp_path / 'source'}", f"head={head}", f"freezing={kind}", *options),
+        *("optimizer.lr=1e-2", f"output={tmp_path / 'out'}"),
+    )
+    run = only_run(tmp_path / "out")
+    before = run.metrics
+    done("evaluate", f"run={run}")
+    assert run.metrics == before
+    done("export", f"run={run}", f"to={tmp_path / 'model'}")
+    names = set(safe_open(tmp_path / "model" / "model.safetensors", "pt").keys())
+    assert not [name for name in names if "lora" in name or "base_layer" in name]
+    texts = ["um filme bom", "ruim"]
+    expected = probabilities(load(run.path).predict(texts))
+    torch.testing.assert_close(probabilities(load(tmp_path / "model").predict(texts)), expected)
+    assert not torch.allclose(probabilities(load(trained.path).predict(texts)), expected, atol=1e-3), "training changed nothing"
+    if head == "native":
+        model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "model").eval()
+        tokenizer = AutoTokenizer.from_pretrained(tmp_path / "model")
+        logits = model(**tokenizer(texts, padding=True, return_tensors="pt")).logits
+        torch.testing.assert_close(logits.softmax(-1).detach(), expected)
 
 
 def test_a_frozen_run_whose_source_changed_is_not_mistaken(trained: RunFolder, small: list[str], tmp_path: Path) -> None:

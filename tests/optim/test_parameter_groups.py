@@ -17,7 +17,7 @@ from transformers import AutoModel, BertConfig, DebertaV2Config, ModernBertConfi
 from transformers.trainer_pt_utils import get_parameter_names
 
 from afinar.errors import ConfigError
-from afinar.optim.groups import parameter_groups
+from afinar.optim.groups import layer_rates, parameter_groups
 
 SMALL: dict[str, Any] = {
     "hidden_size": 16,
@@ -54,13 +54,13 @@ def names(module: nn.Module, groups: list[dict[str, Any]]) -> dict[str, list[str
     return {group["name"]: [known[id(parameter)] for parameter in group["params"]] for group in groups}
 
 
-def is_head(name: str) -> bool:
-    return name.startswith("head.")
+def part_of(name: str) -> str:
+    return "head" if name.startswith("head.") else "backbone"
 
 
 def test_groups_of_a_model_with_a_tied_decoder() -> None:
     model = Tagger()
-    groups = parameter_groups(model, weight_decay=0.01, lr=1e-5, head_lr=1e-3, is_head=is_head)
+    groups = parameter_groups(model, weight_decay=0.01, lr=1e-5, rates={"head": 1e-3}, part_of=part_of)
     assert names(model, groups) == {
         "backbone/decay": ["backbone.0.weight", "backbone.1.weight"],
         "backbone/no_decay": ["backbone.1.bias", "backbone.2.weight", "backbone.2.bias", "backbone.3.weight"],
@@ -79,7 +79,7 @@ def test_a_tied_weight_belongs_to_the_backbone_whatever_is_registered_first() ->
     model = nn.Module()
     shared = nn.Embedding(10, 4)
     model.head, model.backbone = nn.Sequential(shared), nn.Sequential(shared)
-    assert [group["name"] for group in parameter_groups(model, is_head=is_head)] == ["backbone/decay"]
+    assert [group["name"] for group in parameter_groups(model, part_of=part_of)] == ["backbone/decay"]
 
 
 @pytest.mark.parametrize("config", [BertConfig(**SMALL), DebertaV2Config(**SMALL), ModernBertConfig(**SMALL)], ids=lambda c: c.model_type)
@@ -95,12 +95,12 @@ def test_decay_is_transformers_trainers_choice(config: Any) -> None:
 def test_frozen_parameters_and_empty_groups_are_left_out() -> None:
     model = Tagger()
     model.backbone.requires_grad_(False)
-    groups = names(model, parameter_groups(model, is_head=is_head, head_lr=1e-3))
+    groups = names(model, parameter_groups(model, part_of=part_of, rates={"head": 1e-3}))
     assert groups == {"head/decay": ["head.dense.weight"], "head/no_decay": ["head.query", "head.dense.bias"]}
 
 
 def test_unset_options_are_the_optimizers_own() -> None:
-    groups = parameter_groups(Tagger(), is_head=is_head)
+    groups = parameter_groups(Tagger(), part_of=part_of)
     optimizer = SGD(groups, lr=0.5, weight_decay=0.25)
     assert {group["name"]: (group["lr"], group["weight_decay"]) for group in optimizer.param_groups} == {
         "backbone/decay": (0.5, 0.25),
@@ -111,7 +111,7 @@ def test_unset_options_are_the_optimizers_own() -> None:
 
 
 def test_a_head_without_its_own_rate_learns_at_the_given_one() -> None:
-    assert {group["lr"] for group in parameter_groups(Tagger(), lr=3e-5, is_head=is_head)} == {3e-5}
+    assert {group["lr"] for group in parameter_groups(Tagger(), lr=3e-5, part_of=part_of)} == {3e-5}
 
 
 @pytest.mark.filterwarnings("ignore")  # Lightning's advice on workers and devices
@@ -125,7 +125,7 @@ def test_lightning_logs_groups_by_name(tmp_path: Path) -> None:
             return self.tagger.head.dense(self.tagger.backbone[0](batch)).sum()
 
         def configure_optimizers(self) -> torch.optim.Optimizer:
-            return SGD(parameter_groups(self, head_lr=0.5, is_head=lambda name: ".head." in name), lr=0.1)
+            return SGD(parameter_groups(self, rates={"head": 0.5}, part_of=lambda name: "head" if ".head." in name else "backbone"), lr=0.1)
 
     monitor = LearningRateMonitor()
     trainer = pl.Trainer(
@@ -150,7 +150,28 @@ def test_lightning_logs_groups_by_name(tmp_path: Path) -> None:
 def test_nothing_to_train_and_no_head_are_said() -> None:
     model = Tagger()
     with pytest.raises(ConfigError, match="head_lr"):
-        parameter_groups(model, head_lr=1e-3)
+        parameter_groups(model, rates={"head": 1e-3})
     model.requires_grad_(False)
     with pytest.raises(ConfigError, match="frozen"):
         parameter_groups(model)
+
+
+def test_layers_have_rates_of_their_own_and_a_tied_weight_that_of_its_layer() -> None:
+    model = Tagger()
+    rates = layer_rates(1.0, 0.5, n_layers=2)
+    assert rates == [0.25, 0.5, 1.0]
+    names_of = ("embeddings", "layer_1", "layer_2", "layer_2")
+
+    def part(name: str) -> str:
+        return "head" if name.startswith("head.") else names_of[int(name.split(".")[1])]
+
+    groups = parameter_groups(model, lr=2.0, part_of=part, rates=dict(zip(names_of[:3], rates, strict=True)))
+    assert {group["name"]: group["lr"] for group in groups} == {
+        "embeddings/decay": 0.25,
+        "head/decay": 2.0,
+        "head/no_decay": 2.0,
+        "layer_1/decay": 0.5,
+        "layer_1/no_decay": 0.5,
+        "layer_2/no_decay": 1.0,
+    }
+    assert sum(len(group["params"]) for group in groups) == len(list(model.parameters()))

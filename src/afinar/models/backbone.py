@@ -6,7 +6,7 @@ import contextlib
 import copy
 import inspect
 from collections.abc import Iterator, Sequence
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -16,9 +16,14 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 
 from afinar.errors import ConfigError
 from afinar.models.layouts import LAYOUTS, find, layout_of
+from afinar.models.redraw import redraw
 from afinar.models.replay import run_from
 from afinar.models.source import Missing, Source, Weights
 from afinar.types import Encoded
+
+if TYPE_CHECKING:
+    from peft import LoraConfig
+    from peft.tuners.lora import LoraModel
 
 
 class Backbone(nn.Module):
@@ -73,6 +78,9 @@ class Backbone(nn.Module):
         self._frozen = 0
         self._frozen_eval = True
         self._all_frozen = False
+        self._altered: set[str] = set()
+        # In a tuple, which hides it from registration: it wraps the same model.
+        self._adapters: tuple[LoraModel, ...] = ()
 
     # What it is
 
@@ -134,6 +142,32 @@ class Backbone(nn.Module):
                 f"so they cannot be put in order: use one of {', '.join(LAYOUTS)}."
             )
         return lists
+
+    def group_names(self) -> dict[str, str]:
+        """Return for each parameter, by its name in this module, its group: ``"embeddings"``, ``"layer_1"``, ..."""
+        group_of = {
+            id(parameter): f"layer_{index}" if index else "embeddings"
+            for index, group in enumerate(self.layer_groups())
+            for parameter in group.parameters()
+        }
+        return {name: group_of[id(parameter)] for name, parameter in self.named_parameters()}
+
+    def require_layers(self, option: str, instead: str = "leave it out") -> int:
+        """Return the number of layers where each has weights of its own, so that single ones can be addressed.
+
+        Args:
+            option: what needs that, for the message, e.g. ``"freezing.last=2"``.
+            instead: what else to do.
+
+        Raises:
+            ConfigError: they share their weights (ALBERT), or the architecture is not known layer by layer.
+        """
+        if len(self.layer_groups()) != self.n_layers + 1:
+            raise ConfigError(
+                f"{option}: the layers of {self.config.model_type!r} share their weights, so none of them can be treated alone; "
+                f"use {instead}."
+            )
+        return self.n_layers
 
     def sibling(self, auto_class: Any, **overrides: Any) -> PreTrainedModel:
         """Load the same source, with the same dropouts, as another of transformers' Auto classes.
@@ -249,6 +283,53 @@ class Backbone(nn.Module):
             for group in frozen:
                 group.eval()
         return self
+
+    # Other weights than the source's
+
+    @property
+    def altered(self) -> frozenset[str]:
+        """The names of parameters that no longer have the source's values, though they have not been trained."""
+        return frozenset(self._altered)
+
+    def mark_altered(self, *modules: nn.Module) -> None:
+        """Note that the weights of some modules are no longer the source's."""
+        changed = {id(parameter) for module in modules for parameter in module.parameters()}
+        self._altered |= {name for name, parameter in self.named_parameters() if id(parameter) in changed}
+
+    def reinitialize(self, last: int) -> None:
+        """Draw the weights of the top layers anew, from torch's global generator.
+
+        Raises:
+            ConfigError: there are not that many layers, or they share their weights.
+        """
+        n_layers = self.require_layers(f"freezing.reinitialize={last}")
+        if not 0 <= last <= n_layers:
+            raise ConfigError(f"freezing.reinitialize={last}: {self._source.name} has {n_layers} layers; give 0 to {n_layers}.")
+        for group in self.layer_groups()[n_layers + 1 - last :]:
+            redraw(self.model, group)
+            self.mark_altered(group)
+
+    def linear_maps(self) -> list[str]:
+        """Return the names of all linear maps."""
+        return [name for name, module in self.model.named_modules() if isinstance(module, nn.Linear)]
+
+    def add_adapters(self, options: LoraConfig) -> None:
+        """Add low-rank adapters, which alone train from then on.
+
+        Raises:
+            ValueError: the options name no linear map of the backbone.
+        """
+        from peft.tuners.lora import LoraModel
+
+        self._adapters = (LoraModel(self.model, options, "default"),)
+
+    def plain_model(self) -> PreTrainedModel:
+        """Return the model as transformers knows it: itself, or a copy with its adapters added to the weights."""
+        if not self._adapters:
+            return self.model
+        merged = copy.deepcopy(self._adapters[0]).merge_and_unload()
+        assert isinstance(merged, PreTrainedModel)
+        return merged
 
     # Details
 

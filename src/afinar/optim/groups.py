@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from torch import nn
@@ -13,6 +13,9 @@ from afinar.errors import ConfigError
 
 # Third-party normalizations seldom inherit from torch's: LlamaRMSNorm, T5LayerNorm, LayerNorm2d.
 _NORM_NAME = re.compile(r"norm(\dd)?$", re.IGNORECASE)
+HEAD = "head"
+"""The part of a model that is no backbone."""
+
 _NORM_TYPES = (nn.LayerNorm, nn.RMSNorm, nn.GroupNorm)
 
 
@@ -21,41 +24,47 @@ def parameter_groups(
     *,
     weight_decay: float | None = None,
     lr: float | None = None,
-    head_lr: float | None = None,
-    is_head: Callable[[str], bool] | None = None,
+    part_of: Callable[[str], str] | None = None,
+    rates: Mapping[str, float] | None = None,
 ) -> list[dict[str, Any]]:
     """Return an optimizer's parameter groups: every trainable parameter of `module` exactly once.
 
     Biases, parameters of normalization layers and other one-dimensional parameters do not decay (as in BERT's own training code); all
-    other weights, embeddings included, do. Groups are named ``backbone/decay``, ``backbone/no_decay``, ``head/decay`` and
-    ``head/no_decay``, which is how Lightning's LearningRateMonitor logs them; empty ones are left out.
+    other weights, embeddings included, do. Groups are named after their part, e.g. ``backbone/decay`` and ``head/no_decay``, which is how
+    Lightning's LearningRateMonitor logs them; empty ones are left out.
 
     Args:
         module: what is trained. Its modules, not only its parameters' names, tell what a normalization is.
         weight_decay: decay of the decaying groups; None leaves the optimizer's own.
-        lr: rate of the backbone's groups, and of the head's without `head_lr`; None leaves the optimizer's own.
-        head_lr: rate of the head's groups.
-        is_head: tells by a parameter's qualified name whether it belongs to the head. A weight shared with the backbone (a tied
-            decoder) belongs to the backbone. None: all is backbone.
+        lr: rate of the parts that `rates` does not name; None leaves the optimizer's own.
+        part_of: tells by a parameter's qualified name which part it belongs to, ``"head"`` or another. A weight that the head shares
+            with another part (a tied decoder) belongs to the other. None: all is ``"backbone"``.
+        rates: by part.
 
     Raises:
-        ConfigError: nothing is trainable, or `head_lr` is set and no head is.
+        ConfigError: nothing is trainable, or `rates` has one for the head and no trainable parameter belongs to it.
     """
     groups: dict[str, dict[str, Any]] = {}
+    rates = rates or {}
     for parameter, owners in _owners(module):
-        part = "head" if is_head is not None and all(is_head(name) for name, _ in owners) else "backbone"
+        parts = [part_of(name) for name, _ in owners] if part_of else ["backbone"]
+        part = next((part for part in parts if part != HEAD), HEAD)
         decays = parameter.ndim > 1 and not any(_exempt(name, owner) for name, owner in owners)
         name = f"{part}/{'decay' if decays else 'no_decay'}"
         if name not in groups:
-            rate = head_lr if part == "head" and head_lr is not None else lr
-            options = {"lr": rate, "weight_decay": weight_decay if decays else 0.0}
+            options = {"lr": rates.get(part, lr), "weight_decay": weight_decay if decays else 0.0}
             groups[name] = {"name": name, "params": [], **{key: value for key, value in options.items() if value is not None}}
         groups[name]["params"].append(parameter)
     if not groups:
         raise ConfigError("nothing to train: every parameter is frozen; loosen freezing or give the model a head")
-    if head_lr is not None and not any(name.startswith("head/") for name in groups):
+    if HEAD in rates and not any(name.startswith(f"{HEAD}/") for name in groups):
         raise ConfigError("head_lr is set, but no trainable parameter belongs to a head: remove head_lr")
     return [groups[name] for name in sorted(groups)]
+
+
+def layer_rates(lr: float, decay: float, n_layers: int) -> list[float]:
+    """Return the rates of [embeddings, layer 1, ..., layer n]: `lr` for the top layer, and `decay` times the rate above for each below."""
+    return [lr * decay ** (n_layers - layer) for layer in range(n_layers + 1)]
 
 
 def _owners(module: nn.Module) -> Iterator[tuple[nn.Parameter, list[tuple[str, nn.Module]]]]:

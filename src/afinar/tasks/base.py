@@ -18,8 +18,9 @@ from transformers import PreTrainedModel
 
 from afinar.errors import ConfigError
 from afinar.models.backbone import Backbone
+from afinar.models.freezing import Freezing, FullFineTuning
 from afinar.models.memory import Memory
-from afinar.optim.groups import parameter_groups
+from afinar.optim.groups import HEAD, layer_rates, parameter_groups
 from afinar.optim.optimizers import build_optimizer
 from afinar.seeds import derive
 from afinar.tasks.objective import Objective
@@ -36,6 +37,7 @@ class TaskModule(pl.LightningModule):
         scheduler: called with (optimizer, total_steps=...); stepped after every optimizer step.
         total_steps: optimizer steps of the whole training, from the step planner.
         head_lr: the heads' rate; None for the optimizer's own.
+        freezing: what of the backbone trains when, and the rates of its layers; None for all of it at one rate.
         seed: dropout draws from a stream of its own, which starts anew every epoch, so that a run resumed at an
             epoch's start is bit-equal to one that was never interrupted.
     """
@@ -48,6 +50,7 @@ class TaskModule(pl.LightningModule):
         scheduler: Callable[..., LRScheduler] | None = None,
         total_steps: int | None = None,
         head_lr: float | None = None,
+        freezing: Freezing | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -55,8 +58,9 @@ class TaskModule(pl.LightningModule):
         self.objectives = nn.ModuleDict(objectives)
         self._optimizer = optimizer
         self._scheduler = scheduler
-        self._total_steps = total_steps
+        self.total_steps = total_steps
         self._head_lr = head_lr
+        self.freezing = freezing or FullFineTuning()
         self._seed = seed
         self._memory = Memory()
         # Loaded modules come in eval mode and Lightning leaves modes as they are: dropout would never fire.
@@ -142,14 +146,24 @@ class TaskModule(pl.LightningModule):
     def configure_optimizers(self) -> OptimizerLRScheduler:
         if self._optimizer is None:
             return None
-        groups = parameter_groups(self, head_lr=self._head_lr, is_head=lambda name: name.startswith("objectives."))
-        optimizer = build_optimizer(self._optimizer, groups)
+        optimizer = build_optimizer(self._optimizer, self._parameter_groups())
         if self._scheduler is None:
             return optimizer
-        if self._total_steps is None:
+        if self.total_steps is None:
             raise ConfigError("a scheduler needs total_steps, the number of optimizer steps that are planned")
-        scheduler = self._scheduler(optimizer, total_steps=self._total_steps)
+        scheduler = self._scheduler(optimizer, total_steps=self.total_steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step", "name": "lr"}}
+
+    def _parameter_groups(self) -> list[dict[str, Any]]:
+        rates = {} if self._head_lr is None else {HEAD: self._head_lr}
+        parts: dict[str, str] = {}
+        if (decay := self.freezing.layer_decay) is not None:
+            parts = {f"backbone.{name}": group for name, group in self.backbone.group_names().items()}
+            names = ["embeddings", *(f"layer_{index}" for index in range(1, self.backbone.n_layers + 1))]
+            rates |= dict(zip(names, layer_rates(self.lr, decay, self.backbone.n_layers), strict=True))
+        return parameter_groups(
+            self, rates=rates, part_of=lambda name: HEAD if name.startswith("objectives.") else parts.get(name, "backbone")
+        )
 
     def configure_gradient_clipping(
         self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None
@@ -222,4 +236,4 @@ class TaskModule(pl.LightningModule):
         if self.backbone.source()["weights"] != "pretrained":
             return []
         frozen = {name for name, parameter in self.backbone.named_parameters() if not parameter.requires_grad}
-        return [f"backbone.{name}" for name in frozen]
+        return [f"backbone.{name}" for name in frozen - self.backbone.altered]

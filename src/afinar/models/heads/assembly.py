@@ -29,7 +29,7 @@ def assemble(backbone: Backbone, model: PreTrainedModel) -> PreTrainedModel:
     Returns:
         A copy on the CPU, in eval mode.
     """
-    state = {f"{model.base_model_prefix}.{key}": value for key, value in backbone.model.state_dict().items()}
+    state = {f"{model.base_model_prefix}.{key}": value for key, value in backbone.plain_model().state_dict().items()}
     state |= model.state_dict()
     with quiet_transformers():
         loaded: Any = type(model).from_pretrained(
