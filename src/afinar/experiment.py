@@ -14,14 +14,17 @@ import pytorch_lightning as pl
 import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+from transformers import PreTrainedTokenizerBase
 
 from afinar.arguments import check_arguments, get_target, nodes_with_target
 from afinar.callbacks.predictions import PredictionWriter
 from afinar.callbacks.progress import progress_bar, quiet_libraries
+from afinar.callbacks.reuse import Reuse
 from afinar.callbacks.throughput import Throughput
 from afinar.callbacks.unfreezing import UnfreezingSchedule
+from afinar.data.cache import cache_root
 from afinar.data.datamodule import TextDataModule
 from afinar.errors import ConfigError, UserError, first_line, root_cause
 from afinar.metrics.direction import direction
@@ -105,26 +108,47 @@ def build(config: DictConfig, run: RunFolder) -> Experiment:
         # A handful of steps has no room for the warm-up of the whole run.
         config.scheduler.update({key: None for key in ("warmup_steps", "warmup_ratio") if key in config.scheduler})
     throughput = Throughput()
+    reuse = Reuse(cache_root(config.data.get("cache_dir")) / "states", shared=config.get("sweep") is not None)
     predictions = PredictionWriter(run, list(config.get("predictions", [])))
-    trainer = build_trainer(config, run, [throughput, predictions, UnfreezingSchedule()])
+    trainer = build_trainer(config, run, [throughput, predictions, UnfreezingSchedule(), reuse], renewed=not datamodule.fixed_texts)
     plan = plan_for(config, datamodule, trainer)
-    module, notes = build_module(config, datamodule.specs, plan)
+    module, notes = build_module(config, datamodule.specs, plan, datamodule.tokenizer)
+    _check_order(datamodule, module)
     return Experiment(datamodule, module, trainer, plan, throughput, predictions, [*datamodule.notes(), *notes])
 
 
-def build_module(config: DictConfig, specs: Mapping[str, TaskSpec], plan: StepPlan | None) -> tuple[TaskModule, list[str]]:
-    """Build the backbone, its heads and the task module, from the stream of randomness that is theirs.
+def _check_order(datamodule: TextDataModule, module: TaskModule) -> None:
+    """Refuse an augmentation that moves words under a head that learns from their order.
 
-    Without a plan the module has no optimizer: it evaluates and predicts, with weights that are still to be loaded.
+    Raises:
+        ConfigError: naming both.
+    """
+    augmentation = getattr(datamodule, "augmentation", None)
+    heads = [module.objective(name).head for name in module.objectives]
+    if augmentation is not None and any(getattr(head, "reads_order", False) for head in heads):
+        augmentation.check_order("a CRF learns which tag follows which; take another augmentation, or head=token_linear")
+
+
+def build_module(
+    config: DictConfig, specs: Mapping[str, TaskSpec], plan: StepPlan | None = None, tokenizer: PreTrainedTokenizerBase | None = None
+) -> tuple[TaskModule, list[str]]:
+    """Build the backbone, its heads and the task module, from the stream of randomness that is theirs, and say how training starts.
+
+    Args:
+        plan: of the training; None for a module without optimizer, that evaluates and predicts, with weights that are still to be loaded.
+        tokenizer: in training, for embeddings that start from word vectors.
     """
     seed = seed_of(config)
     torch.manual_seed(derive(seed, "initialization"))
-    backbone: Backbone = create(config.model, "model")
+    backbone: Backbone = create(OmegaConf.masked_copy(config.model, [str(key) for key in config.model if key != "word_vectors"]), "model")
     freezing: Freezing = create(config.freezing, "freezing")
     notes: list[str] = []
     if plan is None:
         freezing.adapt(backbone)
     else:
+        if config.model.get("word_vectors") is not None:
+            notes.append(create(config.word_vectors, "word_vectors")(backbone, tokenizer))
+            backbone.mark_altered(backbone.input_embeddings)
         notes.append(freezing.apply(backbone))
     heads = named(config.head, "head", specs)
     metrics = {name: create(node, f"metrics.{name}") for name, node in config.get("metrics", {}).items()}
@@ -153,8 +177,12 @@ def seed_of(config: DictConfig) -> int:
     return seed
 
 
-def build_trainer(config: DictConfig, run: RunFolder, callbacks: Sequence[pl.Callback]) -> pl.Trainer:
-    """Build Lightning's Trainer with the callbacks and loggers of the configuration beside those given."""
+def build_trainer(config: DictConfig, run: RunFolder, callbacks: Sequence[pl.Callback], renewed: bool = False) -> pl.Trainer:
+    """Build Lightning's Trainer with the callbacks and loggers of the configuration beside those given.
+
+    Args:
+        renewed: the training data are asked for in every epoch.
+    """
     monitor = f"validation/{config.monitor}"
     keep = create(config.checkpoint, "checkpoint")(folder=run.checkpoints, monitor=monitor, mode=direction(config.monitor))
     configured = [create(node, f"callbacks.{name}") for name, node in config.callbacks.items()]
@@ -171,6 +199,7 @@ def build_trainer(config: DictConfig, run: RunFolder, callbacks: Sequence[pl.Cal
         # Samplers shard by themselves, and evaluation never sees an example twice.
         use_distributed_sampler=False,
         enable_checkpointing=bool(keep),
+        **({"reload_dataloaders_every_n_epochs": 1} if renewed else {}),
     )
     return trainer
 

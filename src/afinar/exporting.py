@@ -73,12 +73,13 @@ def _write(stored: StoredRun, folder: Path, to: Path) -> str:
     if heads:
         save_file(heads, folder / HEADS)
     stored.datamodule.tokenizer.save_pretrained(folder)
-    config = {
+    config: dict[str, Any] = {
         name: OmegaConf.to_container(stored.config[name], resolve=True) if OmegaConf.is_config(stored.config[name]) else stored.config[name]
         for name in PARTS
     }
     # What was done to the backbone's weights is in them.
     config["freezing"] = {"_target_": f"{FullFineTuning.__module__}.{FullFineTuning.__name__}"}
+    config["model"]["word_vectors"] = None
     # The scaling of numbers has gone into the weights of transformers' own classes.
     specs = {head: spec if model is None else spec.in_original_units() for head, spec in stored.run.specs.items()}
     recipe = {"config": config, "labels": {head: spec.to_dict() for head, spec in specs.items()}}
@@ -113,7 +114,7 @@ def load_export(folder: Path, overrides: Sequence[str] = (), allow_targets: Sequ
     config.data.update(tokenizer=str(folder), revision=None)
     datamodule: TextDataModule = create(config.data, "data")
     datamodule.use_specs(specs)
-    module, _ = build_module(config, datamodule.specs, plan=None)
+    module, _ = build_module(config, datamodule.specs)
     if (folder / HEADS).is_file():
         # What is not in there came with the folder, where a transformers class has the head.
         _, unexpected = module.objectives.load_state_dict(load_file(folder / HEADS), strict=False)

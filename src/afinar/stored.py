@@ -70,7 +70,7 @@ def load_run(run: RunFolder, overrides: Sequence[str] = (), checkpoint: str = "b
     _use_stored_backbone(config, run, content)
     datamodule: TextDataModule = create(config.data, "data")
     datamodule.use_specs(specs)
-    module, _ = build_module(config, datamodule.specs, plan=None)
+    module, _ = build_module(config, datamodule.specs)
     try:
         module.on_load_checkpoint(content)
         module.load_state_dict(content["state_dict"])

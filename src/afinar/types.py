@@ -185,6 +185,21 @@ class Recall:
 
 
 @dataclass(frozen=True)
+class Stored:
+    """What frozen layers gave for a batch, computed earlier.
+
+    Attributes:
+        layer: the last of them.
+        hidden: float [R, T, d], its hidden states; of the last layer's a pooled vector may stand for all, and T is 1 then.
+        mask: bool [R, T], True on real positions.
+    """
+
+    layer: int
+    hidden: Tensor
+    mask: Tensor
+
+
+@dataclass(frozen=True)
 class Batch:
     """Encoded texts and what each head needs of them. Never edited in place.
 
@@ -196,6 +211,7 @@ class Batch:
         tokens: real positions in the batch (the rest is padding); counted while collating, on the CPU.
         blocks: (rows, width) of successive rows that are encoded together, none of them longer than the width; empty for one block.
         recall: which encodings are shared with other batches; None for none.
+        stored: what the frozen layers make of the inputs, where that is known; None where it is to be computed.
     """
 
     inputs: dict[str, Tensor]
@@ -204,6 +220,7 @@ class Batch:
     tokens: int = 0
     blocks: tuple[tuple[int, int], ...] = ()
     recall: Recall | None = None
+    stored: Stored | None = None
 
     def __len__(self) -> int:
         return int(self.rows.shape[0])
@@ -229,7 +246,8 @@ class Batch:
             return {name: move(value) if isinstance(value, torch.Tensor) else value for name, value in fields.items()}
 
         heads = {name: moved(fields) for name, fields in self.heads.items()}
-        return replace(self, inputs=moved(self.inputs), heads=heads, rows=move(self.rows))
+        stored = self.stored and replace(self.stored, hidden=move(self.stored.hidden), mask=move(self.stored.mask))
+        return replace(self, inputs=moved(self.inputs), heads=heads, rows=move(self.rows), stored=stored)
 
 
 @dataclass(frozen=True)

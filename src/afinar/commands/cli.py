@@ -16,6 +16,7 @@ COMMANDS = {
     "predict": "label new texts with a run",
     "export": "write a run as a folder that plain transformers loads",
     "compare": "put runs side by side",
+    "augment": "show training examples and their augmented copies",
 }
 
 HELP = f"""afinar {__version__}: fine-tune masked language models, and find out which way of fine-tuning works.

@@ -42,6 +42,17 @@ def run_app(job: Callable[[DictConfig], object], arguments: Sequence[str]) -> No
         sys.argv = before
 
 
+def compose(words: Sequence[str]) -> DictConfig:
+    """Return what `afinar train` would run with these words, without running it.
+
+    Raises:
+        ConfigError: for everything that a person mistyped.
+    """
+    register_resolvers()
+    with readable_errors(), hydra.initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        return hydra.compose("train", [*words, *implied(words)])
+
+
 def flags_first(words: Sequence[str]) -> list[str]:
     """Put flags and what follows them before the overrides: Hydra's parser takes no override after a flag that follows one.
 

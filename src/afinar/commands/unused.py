@@ -8,8 +8,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from afinar.errors import ConfigError
 
-SHARED = ("pairing", "pooling", "loss", "decoding", "alignment", "sampling")
-"""Groups that others refer to: a head its pairing, pooling, loss and decoding, the data their pairing, alignment and sampling."""
+SHARED = ("pairing", "pooling", "loss", "decoding", "alignment", "sampling", "augmentation", "lexicon")
+"""Groups that others refer to: a head its pairing, pooling, loss and decoding, the data their pairing, alignment, sampling and
+augmentation, and an augmentation its lexicon."""
 
 
 def check_used(config: DictConfig, overrides: Sequence[str]) -> None:
@@ -22,8 +23,14 @@ def check_used(config: DictConfig, overrides: Sequence[str]) -> None:
     Raises:
         ConfigError: naming the group.
     """
-    others = OmegaConf.to_yaml(OmegaConf.masked_copy(config, [str(key) for key in config if key not in SHARED]), resolve=False)
     for override in overrides:
         group = override.lstrip("+~").partition("=")[0].partition(".")[0]
-        if group in SHARED and not any(f"${{{group}{end}" in others for end in "}."):
+        if group == "word_vectors" and config.model.get(group) is None:
+            raise ConfigError(f"{override} has no effect without a file of word vectors: add model.word_vectors=FILE, or leave it out")
+        if group in SHARED and not _is_referred_to(group, config):
             raise ConfigError(f"{override} has no effect: neither the head nor the data of this task use the {group}; leave it out")
+
+
+def _is_referred_to(group: str, config: DictConfig) -> bool:
+    others = OmegaConf.to_yaml(OmegaConf.masked_copy(config, [str(key) for key in config if key != group]), resolve=False)
+    return any(f"${{{group}{end}" in others for end in "}.")

@@ -98,6 +98,8 @@ class TextDataModule(pl.LightningDataModule, ABC):
         self.seed = seed
         self.revision = revision
         self._tokenizer = tokenizer
+        self.enrich: Callable[[Batch], Batch] | None = None
+        """Adds what is known of a batch beforehand; None for nothing."""
         self._input: Table | None = None
         self._examples: dict[str, SplitData] = {}
         self._notes: dict[str, list[str]] = {}
@@ -207,6 +209,11 @@ class TextDataModule(pl.LightningDataModule, ABC):
         self.use_texts(texts)
         return self.predict_dataloader()
 
+    @property
+    def fixed_texts(self) -> bool:
+        """Whether the training texts are the same in every epoch."""
+        return True
+
     def sizes(self) -> dict[str, int]:
         """Return the number of examples of each split that is loaded."""
         return {split: len(examples) for split, examples in self._examples.items()}
@@ -241,6 +248,14 @@ class TextDataModule(pl.LightningDataModule, ABC):
     def evaluation_dataloader(self, split: str) -> DataLoader[Batch]:
         """Return a loader that yields every example of any split exactly once."""
         return self._loader(self.examples(split), self.evaluation_order(self.examples(split), *self._rank()))
+
+    def whole_dataloader(self, split: str) -> DataLoader[Batch]:
+        """Return a loader of a whole split, whatever the process, in the order of evaluation."""
+        return self._loader(self.examples(split), self.evaluation_order(self.examples(split), rank=0, world_size=1))
+
+    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Called by Lightning with each batch, still on the CPU."""
+        return batch if self.enrich is None else self.enrich(batch)
 
     def evaluation_order(self, examples: SplitData, rank: int, world_size: int) -> Sampler[Any]:
         """Return the batches of some examples that one process evaluates, the longest first."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from numpy.typing import NDArray
 
+from afinar.data.augmented import Variation
 from afinar.data.collate import Frame, TextCollator
 from afinar.data.datamodule import SplitData
 from afinar.data.examples import Examples, PieceTable
@@ -44,6 +45,10 @@ class Inputs(Protocol[Input]):
 
     def record(self, item: Input) -> dict[str, Any]:
         """Return an input as it is recorded beside a prediction."""
+        ...
+
+    def vary(self, item: Input, variation: Variation) -> Input:
+        """Return an augmented copy of an input; an equal one where nothing changed."""
         ...
 
     def tokenized(self, inputs: Sequence[Input], tokenizer: PreTrainedTokenizerBase, cache_dir: str | None) -> Any:
@@ -93,6 +98,9 @@ class Texts:
 
     def record(self, item: str) -> dict[str, Any]:
         return {"text": item}
+
+    def vary(self, item: str, variation: Variation) -> str:
+        return variation.text(item)
 
     def tokenized(self, inputs: Sequence[str], tokenizer: PreTrainedTokenizerBase, cache_dir: str | None) -> PieceTable:
         return PieceTable(tokenize(inputs, tokenizer, cache_dir))

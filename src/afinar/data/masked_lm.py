@@ -106,6 +106,10 @@ class MaskedLMData(TextDataModule):
             specs[NEXT_SENTENCE] = TaskSpec(NEXT_SENTENCE, LabelSpace(("next", "random")))
         return specs
 
+    @property
+    def fixed_texts(self) -> bool:
+        return False
+
     def use_specs(self, specs: Mapping[str, TaskSpec]) -> None:
         """Check that a stored run has this task.
 

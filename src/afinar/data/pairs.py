@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Sampler
 from torch.utils.data import Dataset as TorchDataset
 
+from afinar.data.augmented import Variation
 from afinar.data.collate import Frame, TextCollator
 from afinar.data.examples import PieceTable, RawBatch
 from afinar.data.gold import tiled
@@ -79,6 +80,9 @@ class PairInputs(ABC):
 
     def record(self, item: Pair) -> dict[str, Any]:
         return dict(zip(("text", "text_pair"), item, strict=True))
+
+    def vary(self, item: Pair, variation: Variation) -> Pair:
+        return variation.text(item[0]), variation.text(item[1])
 
     def tokenized(self, inputs: Sequence[Pair], tokenizer: PreTrainedTokenizerBase, cache_dir: str | None) -> PairTable:
         texts, sides = numbered([text for pair in inputs for text in pair])

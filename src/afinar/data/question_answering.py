@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from afinar.data.answers import Finding, SettledAnswers, describe, find, read_answers
+from afinar.data.augmented import Variation
 from afinar.data.examples import PieceTable
 from afinar.data.paragraphs import PlacedAnswers, QuestionCollator, Questions, Room, TokenizedQuestions
 from afinar.data.questions import Question, read_questions
@@ -94,6 +95,13 @@ class QuestionAnsweringData(SupervisedData[Question, SettledAnswers]):
         assert source.gold is not None
         unanswerable = any(not source.gold[row].texts for row in rows)
         return TaskSpec(self.kind, answers=Answers(unanswerable, self.language))
+
+    def vary(self, item: Question, gold: SettledAnswers, variation: Variation) -> tuple[Question, SettledAnswers] | None:
+        varied = variation.passage(item.context, gold.spans)
+        if varied is None:
+            return None
+        context, spans = varied
+        return replace(item, context=context), replace(gold, spans=tuple(spans))
 
     # The splits.
 

@@ -9,12 +9,14 @@ from functools import cached_property
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
+from torch.utils.data import DataLoader
 
+from afinar.data.augmented import Augmented, Augments, Variation, augment, relocated
 from afinar.data.datamodule import SplitData, TextDataModule
 from afinar.data.splits import Rows, SplitPlan
 from afinar.data.table import Table
 from afinar.errors import ConfigError, nearest
-from afinar.types import TaskSpec
+from afinar.types import Batch, TaskSpec
 
 Input = TypeVar("Input")
 GoldItem = TypeVar("GoldItem")
@@ -48,6 +50,7 @@ class SupervisedData(TextDataModule, Generic[Input, GoldItem]):
         folds, fold: k-fold cross-validation on the training source, and which fold validates.
         seed: of the order of examples and of every cut.
         head: the name under which a batch carries the gold answers.
+        augmentation: makes copies of the examples that train; None for none.
         spec: the task of a stored run; it then comes from there, and training data are needed for training alone.
         others: see `TextDataModule`.
     """
@@ -64,12 +67,17 @@ class SupervisedData(TextDataModule, Generic[Input, GoldItem]):
         fold: int = 0,
         seed: int = 0,
         head: str = "label",
+        augmentation: Augments | None = None,
         spec: TaskSpec | None = None,
         **options: Any,
     ) -> None:
         super().__init__(*sources, **{**options, "seed": seed})
         self.plan = SplitPlan(validation_size, folds, fold, limit, seed)
         self.head = head
+        self.augmentation = augmentation
+        self.origins: Rows | None = None
+        """int64, of each training example the one that it is, or is an augmented copy of; None where there are no copies."""
+        self._made_for = 0
         self.splits: dict[str, Split[Input, GoldItem]] = {}
         self._spec: TaskSpec | None = None
         if spec is not None:
@@ -107,6 +115,15 @@ class SupervisedData(TextDataModule, Generic[Input, GoldItem]):
     def trainable(self, rows: Rows) -> Rows:
         """Return those of the rows of the training source that can train."""
         return rows
+
+    def check_augmentation(self, augmentation: Augments) -> Augments:
+        """Return an augmentation ready for these data, or refuse it with a ConfigError."""
+        augmentation.check_texts()
+        return augmentation
+
+    @abstractmethod
+    def vary(self, item: Input, gold: GoldItem, variation: Variation) -> tuple[Input, GoldItem] | None:
+        """Return an augmented copy of an example; None where nothing changed."""
 
     # The task.
 
@@ -160,6 +177,17 @@ class SupervisedData(TextDataModule, Generic[Input, GoldItem]):
         self.splits[split] = part
         return self.prepare(split, part, tables)
 
+    @property
+    def fixed_texts(self) -> bool:
+        return self.augmentation is None or not self.augmentation.fresh
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        if not self.fixed_texts and self._epoch() != self._made_for:
+            self._made_for = self._epoch()
+            self._notes.pop("train", None)
+            self._examples["train"] = self.load("train")
+        return super().train_dataloader()
+
     def gold(self, part: Split[Input, GoldItem]) -> list[GoldItem] | None:
         """Return the gold answers of a split's rows; None when predicting."""
         return None if part.source.gold is None else [part.source.gold[row] for row in part.rows]
@@ -188,6 +216,8 @@ class SupervisedData(TextDataModule, Generic[Input, GoldItem]):
         train, validation = self._train_rows
         tables, tokenized = self._train_tables
         rows = train if split == "train" else validation
+        if split == "train" and self.augmentation is not None:
+            return self._augmented(rows, self.check_augmentation(self.augmentation))
         if split == "validation":
             gold = self._train_source.gold
             assert gold is not None
@@ -199,6 +229,19 @@ class SupervisedData(TextDataModule, Generic[Input, GoldItem]):
                 self.note(split, line)
         return Split(self._train_source, rows, np.searchsorted(tokenized, rows)), tables
 
+    def _augmented(self, rows: Rows, augmentation: Augments) -> tuple[Split[Input, GoldItem], Any]:
+        """Return the examples that train and their copies."""
+        source = self._train_source
+        assert source.gold is not None
+        inputs, gold = [source.inputs[row] for row in rows], [source.gold[row] for row in rows]
+        epoch = self._made_for if augmentation.fresh else 0
+        made = augment(inputs, gold, augmentation, self.vary, rows, self.seed, epoch)
+        self.origins = made.origins
+        self.note("train", _copies_note(len(rows), made, augmentation.fresh))
+        whole = Source(relocated(source.table, rows[made.origins]), made.inputs, made.gold)
+        places: Rows = np.arange(len(made.inputs))
+        return Split(whole, places, places), self.tokenized(made.inputs)
+
     def note_absent(self, labels: Sequence[str]) -> str | None:
         """Say that labels do not occur in the rows that train; None where that is no news."""
         return f"no training example has the label {', '.join(map(repr, labels))}"
@@ -208,3 +251,11 @@ class SupervisedData(TextDataModule, Generic[Input, GoldItem]):
         declared = self.tokenizer.model_max_length
         if max_length > declared and longest > declared:
             self.note(split, f"data.max_length={max_length} is more than the tokenizer declares for its model ({declared})")
+
+
+def _copies_note(examples: int, made: Augmented, fresh: bool) -> str:
+    copies = f"{len(made.inputs) - examples} augmented copies of {examples} training examples"
+    every = ", others in every epoch" if fresh else ""
+    return f"{copies}{every}" + (
+        f"; {made.unchanged} came out equal to their example{'' if fresh else ' and were left out'}" if made.unchanged else ""
+    )

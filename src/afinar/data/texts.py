@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, TypeVar
 
+from afinar.data.augmented import Variation
 from afinar.data.datamodule import SplitData
 from afinar.data.gold import GoldAnswers
 from afinar.data.inputs import Inputs
@@ -46,6 +47,10 @@ class TextsData(SupervisedData[Input, GoldItem]):
 
     def strata(self, gold: Sequence[GoldItem]) -> list[str] | None:
         return self.answers.strata(gold)
+
+    def vary(self, item: Input, gold: GoldItem, variation: Variation) -> tuple[Input, GoldItem] | None:
+        varied = self.inputs.vary(item, variation)
+        return None if varied == item else (varied, gold)
 
     # The splits.
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from afinar.data.alignment import Alignment, FirstPiece
+from afinar.data.augmented import Augments, Variation
 from afinar.data.examples import PieceTable
 from afinar.data.sentences import SentenceCollator, Sentences
 from afinar.data.splits import Rows
@@ -93,6 +94,16 @@ class TokenClassificationData(SupervisedData[Words, list[str]]):
         space = _label_space(source.gold, source.table, self.tags_column, self._train_scheme, self.labels)
         counts = Counter(tag for row in rows for tag in source.gold[row])
         return TaskSpec(self.kind, space, tuple(counts[tag] for tag in space.names), self._train_scheme, self.alignment.name)
+
+    def check_augmentation(self, augmentation: Augments) -> Augments:
+        augmentation.check_words(self.spec.scheme)
+        source, (rows, _) = self._train_source, self._train_rows
+        assert source.gold is not None
+        return augmentation.fitted((source.inputs[row], source.gold[row]) for row in rows)
+
+    def vary(self, item: Words, gold: list[str], variation: Variation) -> tuple[Words, list[str]] | None:
+        words, tags = variation.words(item, gold, self.spec.scheme)
+        return None if words == item else (words, tags)
 
     def note_absent(self, labels: Sequence[str]) -> str | None:
         """Say which types (without a scheme: which tags) no training word has; that a type lacks some of its tags is no news."""

@@ -17,7 +17,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 from afinar.errors import ConfigError
 from afinar.models.layouts import LAYOUTS, find, layout_of
 from afinar.models.redraw import redraw
-from afinar.models.replay import run_from
+from afinar.models.replay import run_from, run_to
 from afinar.models.source import Missing, Source, Weights
 from afinar.types import Encoded
 
@@ -222,6 +222,29 @@ class Backbone(nn.Module):
             raise ConfigError(f"model type {self.config.model_type!r} does not give one hidden state a layer in this configuration.")
         return states
 
+    def encode_to(self, k: int, inputs: dict[str, Tensor]) -> Encoded:
+        """Run only the layers up to `k` (1 to n); equals `hidden_states` at k, without what lies above.
+
+        Raises:
+            ConfigError: the layers share their weights, or the architecture is outside the table.
+        """
+        if reason := self.not_resumable(k):
+            raise ConfigError(f"the layers up to {k} cannot run alone: {reason}")
+        if k == self.n_layers:
+            return self.encode(inputs)
+        with self._autograd():
+            hidden = run_to(self.model, layout_of(self.model, self.config.model_type), k, self._accepted(inputs))
+        return Encoded(hidden, _mask(inputs))
+
+    def not_resumable(self, k: int) -> str | None:
+        """Return why the layers above `k` (1 to n) cannot run on stored hidden states of layer `k`; None where they can."""
+        if k == self.n_layers:
+            return None
+        layout = layout_of(self.model, self.config.model_type)
+        if layout.shared:
+            return f"the layers of {self.config.model_type!r} share their weights"
+        return None if layout.resumable else f"model type {self.config.model_type!r} is not known to go on from stored hidden states"
+
     def encode_from(self, k: int, hidden: Tensor, mask: Tensor) -> Encoded:
         """Run only the layers above `k` on that layer's stored hidden states; equals the full pass.
 
@@ -255,6 +278,16 @@ class Backbone(nn.Module):
     def frozen(self) -> int:
         """How many of the lowest groups are frozen."""
         return self._frozen
+
+    @property
+    def still(self) -> int | None:
+        """The highest layer whose hidden states never change: it and all below are frozen and in eval mode. None where there is none.
+
+        0 stands for the embeddings.
+        """
+        if not self._frozen or not self._frozen_eval:
+            return None
+        return self.n_layers if self._all_frozen else self._frozen - 1
 
     def freeze(self, groups: int, frozen_eval: bool = True) -> None:
         """Freeze the lowest `groups` groups and let the others train; 0 unfreezes everything.

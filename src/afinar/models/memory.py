@@ -24,18 +24,24 @@ class Memory:
         """
         recall = batch.recall
         if recall is None:
-            return backbone.encode(batch.inputs, batch.blocks)
+            return _encode(backbone, batch)
         if recall.first:
             self._held.clear()
         known = [self._held[text] for text in recall.known]
         rows = len(batch.inputs["input_ids"])  # none where the pairs hold known texts alone
-        encoded = _joined(backbone.encode(batch.inputs, batch.blocks) if rows else None, known)
+        encoded = _joined(_encode(backbone, batch) if rows else None, known)
         for text, row in recall.kept.items():
             # A copy: a view would keep the whole batch.
             self._held[text] = encoded.hidden[row, encoded.mask[row]].clone()
         for text in recall.dropped:
             del self._held[text]
         return encoded
+
+
+def _encode(backbone: Backbone, batch: Batch) -> Encoded:
+    if batch.stored is None:
+        return backbone.encode(batch.inputs, batch.blocks)
+    return backbone.encode_from(batch.stored.layer, batch.stored.hidden, batch.stored.mask)
 
 
 def _joined(own: Encoded | None, known: list[Tensor]) -> Encoded:

@@ -35,7 +35,7 @@ class Combination(nn.Module, ABC):
         """
 
 
-class _OfVectors(Combination):
+class OfVectors(Combination):
     """Pools each side and combines the two vectors; `width` is a multiple of d."""
 
     multiple: ClassVar[int] = 1
@@ -52,7 +52,7 @@ class _OfVectors(Combination):
         """Return [B, width] for vectors [B, d]."""
 
 
-class Concatenation(_OfVectors):
+class Concatenation(OfVectors):
     """[h1; h2] (types)."""
 
     multiple = 2
@@ -61,28 +61,28 @@ class Concatenation(_OfVectors):
         return torch.cat([first, second], 1)
 
 
-class Difference(_OfVectors):
+class Difference(OfVectors):
     """h1 - h2 (types Lema 1.2). Swapping the sides turns its sign."""
 
     def combine(self, first: Tensor, second: Tensor) -> Tensor:
         return first - second
 
 
-class AbsoluteDifference(_OfVectors):
+class AbsoluteDifference(OfVectors):
     """|h1 - h2|, the same whichever side comes first."""
 
     def combine(self, first: Tensor, second: Tensor) -> Tensor:
         return (first - second).abs()
 
 
-class Product(_OfVectors):
+class Product(OfVectors):
     """h1 * h2, number by number (types Lema 1.2); the same whichever side comes first."""
 
     def combine(self, first: Tensor, second: Tensor) -> Tensor:
         return first * second
 
 
-class ConcatenationDifferenceProduct(_OfVectors):
+class ConcatenationDifferenceProduct(OfVectors):
     """[h1; h2; |h1 - h2|; h1 * h2] (InferSent: Conneau et al. 2017, "Supervised Learning of Universal Sentence Representations ...").
 
     The absolute difference: what h1 - h2 says is linear in [h1; h2], and W has it already.

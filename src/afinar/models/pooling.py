@@ -1,7 +1,8 @@
 """From the hidden states of a text's tokens to one vector (bert 7.1: `[CLS]`, mean, max; attention beside them).
 
 Every pooling is called with an `Encoded` (hidden [B, T, d], mask [B, T]) and returns [B, d]. Padding never counts;
-special tokens do.
+special tokens do. One whose `idempotent` is true has no weights and gives back a vector that stands alone: pooled once, a text's vector
+can take the place of its tokens.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from afinar.types import Encoded
 class ClsPooling(nn.Module):
     """The hidden state of the first token, `[CLS]`."""
 
+    idempotent = True
+
     def __init__(self, hidden_size: int) -> None:
         super().__init__()
 
@@ -26,6 +29,8 @@ class ClsPooling(nn.Module):
 
 class MeanPooling(nn.Module):
     """The mean over real tokens."""
+
+    idempotent = True
 
     def __init__(self, hidden_size: int) -> None:
         super().__init__()
@@ -37,6 +42,8 @@ class MeanPooling(nn.Module):
 
 class MaxPooling(nn.Module):
     """The maximum over real tokens, for each dimension."""
+
+    idempotent = True
 
     def __init__(self, hidden_size: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Running the upper part of a model on hidden states that were made elsewhere.
+"""Running the lower part of a model alone, and the upper part on hidden states that were made elsewhere.
 
 Nothing is copied but a handful of module shells: every parameter is the original object.
 """
@@ -90,6 +90,24 @@ def run_from(model: PreTrainedModel, layout: Layout, k: int, hidden: Tensor, mas
         config.num_hidden_layers = config.num_hidden_groups = len(above)
         upper.get_submodule(layout.layers.rpartition(".")[0]).config = config  # type: ignore[assignment]
     output: Tensor = upper(inputs_embeds=hidden, attention_mask=mask).last_hidden_state
+    return output
+
+
+def run_to(model: PreTrainedModel, layout: Layout, k: int, inputs: Mapping[str, Tensor]) -> Tensor:
+    """Run the layers up to `k` (1 <= k < n) alone; equals the full pass's hidden states of layer `k`.
+
+    Args:
+        model: the base model, without pooler, whose layers have weights of their own.
+        layout: where its parts sit.
+        inputs: as the model takes them.
+
+    Returns:
+        Hidden states, float [B, T, d].
+    """
+    parts: dict[str, nn.Module | None] = {layout.layers: nn.ModuleList(list(model.get_submodule(layout.layers).children())[:k])}
+    if layout.last and find(model, layout.last) is not None:
+        parts[layout.last] = nn.Identity()
+    output: Tensor = graft(model, parts)(**inputs).last_hidden_state
     return output
 
 

@@ -108,6 +108,13 @@ class TextHead(nn.Module, ABC):
     def scores(self, encoded: Encoded, fields: Fields) -> Tensor:
         """Return scores [B, K]."""
 
+    def summary(self) -> nn.Module | None:
+        """Return a pooling without weights whose vector is all that the head reads of a text; None where it reads the tokens.
+
+        Of frozen hidden states that vector alone is kept then: the head finds it as a text of one token.
+        """
+        return None
+
     def loss(self, scores: Tensor, fields: Fields) -> Tensor:
         loss: Tensor = self.criterion(scores, fields[self.decision.field])
         return loss

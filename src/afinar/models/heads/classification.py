@@ -53,6 +53,9 @@ class LinearHead(TextHead):
         self.dropout = dropout_layer(dropout)
         self.classifier = linear_layer(backbone, self.vector.width, len(self.names), bias)
 
+    def summary(self) -> nn.Module | None:
+        return self.vector.summary()
+
     def scores(self, encoded: Encoded, fields: Fields) -> Tensor:
         scores: Tensor = self.classifier(self.dropout(self.activation(self.vector(encoded, fields))))
         return scores
@@ -96,6 +99,9 @@ class MlpHead(TextHead):
         for width, following in pairwise(widths):
             layers += [dropout_layer(dropout), linear_layer(backbone, width, following), activation_layer(activation)]
         self.classifier = nn.Sequential(*layers, dropout_layer(dropout), linear_layer(backbone, widths[-1], len(self.names)))
+
+    def summary(self) -> nn.Module | None:
+        return self.vector.summary()
 
     def scores(self, encoded: Encoded, fields: Fields) -> Tensor:
         scores: Tensor = self.classifier(self.vector(encoded, fields))

@@ -8,6 +8,7 @@ from transformers import PreTrainedModel
 from afinar.errors import ConfigError, nearest
 from afinar.models.backbone import Backbone
 from afinar.models.heads.base import PairingFactory, PoolingFactory
+from afinar.models.pairing import OfVectors
 from afinar.types import Encoded, Fields, TaskSpec
 
 _ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "gelu": nn.GELU}
@@ -99,6 +100,11 @@ class TextVector(nn.Module):
         self.pooling = pooling(hidden_size=backbone.hidden_size)
         self.combination = None if pairing is None else pairing(hidden_size=backbone.hidden_size)
         self.width = backbone.hidden_size if self.combination is None else self.combination.width
+
+    def summary(self) -> nn.Module | None:
+        """Return the pooling, where its vector of a text is all that is read of that text; None where its tokens are."""
+        of_vectors = self.combination is None or isinstance(self.combination, OfVectors)
+        return self.pooling if of_vectors and getattr(self.pooling, "idempotent", False) else None
 
     def forward(self, encoded: Encoded, fields: Fields) -> Tensor:
         if self.combination is None:

@@ -6,7 +6,7 @@ import copy
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification, PreTrainedModel
 
 from afinar.errors import ConfigError
@@ -17,7 +17,7 @@ from afinar.models.heads.decisions import DEFAULT_THRESHOLD, Threshold
 from afinar.models.heads.layers import check_dropout, set_dropout
 from afinar.models.heads.words import DecodingFactory, SoftmaxTokenHead
 from afinar.models.layouts import LAYOUTS
-from afinar.models.pooling import ClsPooling
+from afinar.models.pooling import ClsPooling, MeanPooling
 from afinar.models.replay import Replay
 from afinar.types import Encoded, Fields, LabelSpace, TaskSpec
 
@@ -62,6 +62,14 @@ class NativeHead(TextHead):
         )
         if _continues(backbone, problem, len(self.names)):
             self.decision.unfold(last_linear(self.model))
+
+    def summary(self) -> nn.Module | None:
+        """Return what the architecture pools by: the mean where a ModernBERT's config says so, else `[CLS]`."""
+        config: Any = self.model.config
+        if config.model_type not in LAYOUTS:
+            return None
+        pooling = MeanPooling if getattr(config, "classifier_pooling", "cls") == "mean" else ClsPooling
+        return pooling(hidden_size=config.hidden_size)
 
     def scores(self, encoded: Encoded, fields: Fields) -> Tensor:
         scores: Tensor = self.model(inputs_embeds=encoded.hidden, attention_mask=encoded.mask.long()).logits

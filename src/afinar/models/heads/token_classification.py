@@ -109,6 +109,9 @@ class TokenCrfHead(TokenHead):
         ConfigError: the alignment labels further pieces, or `loss` asks for something else than plain cross-entropy.
     """
 
+    reads_order = True
+    """Which labels follow which is learned: words may not be moved in training."""
+
     def __init__(self, spec: TaskSpec, backbone: Backbone, loss: LossFactory, decoding: DecodingFactory, dropout: float = 0.1) -> None:
         super().__init__(spec, decoding)
         if spec.alignment != "first":
