@@ -40,11 +40,13 @@ lint: setup ## ruff, and the floors of the package
 type: setup ## mypy, strict
 	$(BIN)/mypy
 
-bench: setup ## speed against transformers' Trainer and a bare loop: make bench ARGS="--model FOLDER --train train.csv" WORDS="--train train.conll" PAIRS="--train pairs.csv" QUESTIONS="--file squad.json"
+bench: setup ## speed against transformers' Trainer and a bare loop: make bench ARGS="--model FOLDER --train train.csv" WORDS="--train train.conll" PAIRS="--train pairs.csv" QUESTIONS="--file squad.json" FROZEN="--train train.csv"
 	$(BIN)/python benchmarks/training.py $(ARGS)
 	$(BIN)/python benchmarks/labelling.py $(WORDS)
 	$(BIN)/python benchmarks/pairs.py $(PAIRS)
 	$(BIN)/python benchmarks/questions.py $(QUESTIONS)
+	$(BIN)/python benchmarks/freezing.py $(FROZEN)
+	$(BIN)/python benchmarks/augmentation.py
 	$(BIN)/python benchmarks/startup.py
 
 parity: setup ## quality beside transformers' Trainer: make parity ARGS="--model FOLDER --train train.conll --validation dev.conll" PAIRS="... [--numbers]"

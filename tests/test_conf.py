@@ -237,7 +237,7 @@ def words_for(group: str, option: str, sources: Path) -> list[str]:
         return by_task["masked_lm"]
     if option in ("answer_span", "spans", *SPAN_HEADS[1:]):
         return [f"{group}={option}", *by_task["question_answering"]]
-    if group in ("decoding", "alignment") or (group == "head" and option in TOKEN_HEADS[1:]):
+    if group in ("decoding", "alignment") or option == "mentions" or (group == "head" and option in TOKEN_HEADS[1:]):
         return [f"{group}={option}", *words]
     if group == "loss" and option in NUMBER_LOSSES:
         return [f"{group}={option}", *by_task["regression"]]

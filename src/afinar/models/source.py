@@ -90,6 +90,8 @@ class Source:
                 output_loading_info=True,
                 ignore_mismatched_sizes=True,
                 **options,
+                # With peft installed transformers looks for an adapter as well, and would do so on the hub.
+                adapter_kwargs={"local_files_only": self._hub_options()["local_files_only"]},
                 **self._hub_options(),
             )
         missing = Missing(frozenset(info["missing_keys"]), frozenset(key for key, *_ in info["mismatched_keys"]))
