@@ -30,7 +30,7 @@ README = Document(ROOT / "README.md")
 NOT_RUN = (["source", ".venv/bin/activate"], ["git", "clone"], ["cd"])
 """How commands begin that a test leaves alone."""
 
-INTERNAL_GROUPS = {"datamodule", "hydra"}
+INTERNAL_GROUPS = {"datamodule", "hydra", "word_vectors"}
 """Groups that no person chooses."""
 
 METASYNTAX = {"group=option", "group.key=value"}
@@ -65,7 +65,12 @@ def place(blank: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pat
     pairs, alike = (generate(corpus, "train", 40, seed=0) for corpus in ("pairs", "similarity"))
     together = [(one["premise"], one["hypothesis"], one["label"], two["similarity"]) for one, two in zip(pairs, alike, strict=True)]
     write_csv(place / "pairs.csv", together, ("premise", "hypothesis", "entailment", "similarity"))
+    (place / "assin2").mkdir()
+    for name in ("train", "validation", "test"):
+        shutil.copy(place / "pairs.csv", place / "assin2" / f"{name}.csv")
+    (place / "faquad").mkdir()
     for name, split in {"train": "train", "dev": "validation", "new": "test"}.items():
+        write_squad(place / "faquad" / f"{name}.json", generate("qa", split, 40 if name == "train" else 16, seed=0))
         write_squad(place / f"{name}.json", generate("qa", split, 40 if name == "train" else 16, seed=0))
     write_jsonl(place / "slots.jsonl", ({"tokens": row["tokens"], "slots": row["tags"]} for row in generate("ner", "train", 40, seed=0)))
     (place / "new.txt").write_text("".join(f"{text}.\n" for text, _ in reviews(16, 9)), encoding="utf-8")
@@ -105,7 +110,7 @@ def _sized(words: list[str]) -> Any:
     return pytest.param(words, marks=[pytest.mark.slow] if jobs > LONGEST_SWEEP else [], id=shlex.join(words))
 
 
-LONGEST_SWEEP = 6
+LONGEST_SWEEP = 3
 
 
 @pytest.mark.parametrize("words", map(_sized, COMMANDS))
@@ -115,6 +120,10 @@ def test_every_command_does_what_it_is_there_for(words: list[str], place: Path, 
             run_make(targets)
         case ["afinar", ("train" | "evaluate" | "predict" | "export" | "compare") as command, *rest]:
             RULES[command](rest, monkeypatch)
+        case ["afinar", "augment", *rest]:
+            options = [word for word in rest if word.startswith("n=")]
+            examples = done("augment", *shortened([word for word in rest if word not in options], Path("hub")), *options).out.strip()
+            assert len(examples.split("\n\n")) == int(options[0].removeprefix("n="))
         case ["afinar", "--help"]:
             assert "usage: afinar" in done("--help").out
         case _:
@@ -236,6 +245,9 @@ def test_overrides_in_the_text_compose(code: str) -> None:
 
 
 OTHER_TASKS = (
+    ["freezing=backbone"],
+    ["freezing=gradual"],
+    ["augmentation=swap"],
     ["task=token_classification"],
     ["task=question_answering"],
     ["task=regression"],

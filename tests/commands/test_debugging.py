@@ -66,6 +66,7 @@ def test_fast_dev_run_goes_once_through_everything(value: str, count: int, train
     assert run.status["status"] == "done"
 
 
+@pytest.mark.slow
 def test_overfit_learns_32_examples_by_heart(train: Train) -> None:
     run, answer = train("debug=overfit", "logger=csv", "trainer.log_every_n_steps=1", "checkpoint=none", without="trainer.max_epochs")
     assert planned(answer)["training examples"] == "32"
@@ -85,6 +86,7 @@ def test_profile_prints_where_the_time_went(train: Train) -> None:
 # The learning-rate finder
 
 
+@pytest.mark.slow
 def test_lr_find_trains_with_the_rate_that_it_finds(train: Train, steps: list[Any]) -> None:
     words = ["trainer.max_epochs=2", "task.head_lr=2e-3"]
     run, answer = train("debug=lr_find", "callbacks.lr_find.num_training_steps=40", *words)

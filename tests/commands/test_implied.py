@@ -103,6 +103,7 @@ def test_saying_what_is_implied_makes_the_same_run(fast: list[str], tmp_path: Pa
     assert runs[0].metrics["validation"] == runs[1].metrics["validation"] == runs[2].metrics["validation"]
 
 
+@pytest.mark.slow
 def test_a_multirun_chooses_the_task_as_well(fast: list[str], tmp_path: Path) -> None:
     done("train", "-m", "data=demo_ner", NER, *fast, "seed=0,1", f"output={tmp_path}")
     runs = list(find_runs(tmp_path))

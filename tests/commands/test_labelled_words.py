@@ -389,6 +389,7 @@ def test_an_exported_softmax_head_is_transformers_own_and_others_say_what_loads_
 # Sweeps
 
 
+@pytest.mark.slow
 def test_heads_and_decodings_are_compared(fast: list[str], tmp_path: Path) -> None:
     """The README's own sweep has seeds, too, and a test runs it."""
     heads, decodings = ("token_linear", "token_crf"), ("none", "constrained")
@@ -405,6 +406,7 @@ def test_heads_and_decodings_are_compared(fast: list[str], tmp_path: Path) -> No
     assert sorted(float(row[2]) for row in rows) == sorted(round(run.metrics["test"]["accuracy"], 4) for run in runs)
 
 
+@pytest.mark.slow
 def test_folds_partition_the_training_sentences(fast: list[str], labelled: Path, tmp_path: Path) -> None:
     train = labelled / "train.conll"
     done("train", "-m", "data=conll", f"data.train={train}", "data.folds=3", "data.fold=0,1,2", *fast, f"output={tmp_path}")

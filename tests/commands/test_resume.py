@@ -98,6 +98,7 @@ def test_a_job_of_a_multirun_is_the_job_alone(small: list[str], trained: RunFold
     assert_same_run(trained, second)
 
 
+@pytest.mark.slow
 def test_loader_processes_change_nothing(pretraining: list[str], tmp_path: Path) -> None:
     for workers in (0, 1):
         done("train", *pretraining, "trainer.max_epochs=2", f"data.num_workers={workers}", f"output={tmp_path / str(workers)}")
@@ -141,8 +142,8 @@ OTHERWISE = [
     ("words", "epoch", "batch"),
     [
         (BUCKETS, 1, 2),
-        (OTHERWISE, 1, 1),
-        (["freezing=layers", "freezing.last=1", "data.num_workers=1"], 2, 3),
+        pytest.param(OTHERWISE, 1, 1, marks=pytest.mark.slow),
+        pytest.param(["freezing=layers", "freezing.last=1", "data.num_workers=1"], 2, 3, marks=pytest.mark.slow),
         (["freezing=gradual", "freezing.every=4", "freezing.layer_decay=0.5", "freezing.reinitialize=1"], 1, 3),
     ],
     ids=["length buckets", "accumulated", "frozen, with a loader process", "gradual"],
@@ -163,7 +164,10 @@ def test_resuming_equals_never_having_stopped(
 
 @pytest.mark.parametrize(
     "words",
-    [["head=token_crf", "decoding=constrained"], ["head=token_attention", "alignment=all_inside", "loss=focal"]],
+    [
+        ["head=token_crf", "decoding=constrained"],
+        pytest.param(["head=token_attention", "alignment=all_inside", "loss=focal"], marks=pytest.mark.slow),
+    ],
     ids=["crf", "attention"],
 )
 def test_resuming_on_words_equals_never_having_stopped(words: list[str], tagging: list[str], interrupt: Interrupt, tmp_path: Path) -> None:
@@ -174,7 +178,7 @@ def test_resuming_on_words_equals_never_having_stopped(words: list[str], tagging
     assert_same_run(only_run(tmp_path / "straight"), only_run(tmp_path / "interrupted"))
 
 
-@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_resuming_pretraining_equals_never_having_stopped(
     workers: int, pretraining: list[str], interrupt: Interrupt, tmp_path: Path
 ) -> None:
@@ -185,6 +189,7 @@ def test_resuming_pretraining_equals_never_having_stopped(
     assert_same_run(only_run(tmp_path / "straight"), only_run(tmp_path / "interrupted"))
 
 
+@pytest.mark.slow
 def test_a_run_can_be_interrupted_again_and_at_the_very_start_of_an_epoch(small: list[str], interrupt: Interrupt, tmp_path: Path) -> None:
     words = [*small, "trainer.max_epochs=3"]
     interrupt(*words, epoch=1, batch=3)
@@ -194,6 +199,7 @@ def test_a_run_can_be_interrupted_again_and_at_the_very_start_of_an_epoch(small:
     assert_same_run(only_run(tmp_path / "straight"), only_run(tmp_path / "interrupted"))
 
 
+@pytest.mark.slow
 def test_early_stopping_remembers_across_a_resume_and_the_best_is_kept(small: list[str], interrupt: Interrupt, tmp_path: Path) -> None:
     # With so high a rate every prediction becomes the same label: nothing improves on the first epoch.
     words = [*small, "callbacks=early_stopping", "optimizer.lr=5e-3", "trainer.max_epochs=6"]

@@ -68,14 +68,14 @@ def test_upper_layers(small: list[str], compare: Compare) -> None:
     assert "layer 1 of 2, of 40 train inputs: computed once" in compare([*small, *TRAINING, "freezing=layers", "freezing.last=1"]).err
 
 
-@pytest.mark.parametrize("head", ["token_linear", "token_crf"])
+@pytest.mark.parametrize("head", ["token_linear", pytest.param("token_crf", marks=pytest.mark.slow)])
 def test_words(head: str, tagging: list[str], compare: Compare) -> None:
     answer = compare([*tagging, *TRAINING, f"head={head}", "data.max_length=12", "freezing=backbone"])
     assert "computed once" in answer.err
     assert "pooled" not in answer.err
 
 
-@pytest.mark.parametrize("pairing", ["joint", "product", "attention"])
+@pytest.mark.parametrize("pairing", ["product", *(pytest.param(name, marks=pytest.mark.slow) for name in ("joint", "attention"))])
 def test_pairs(pairing: str, comparing: list[str], compare: Compare) -> None:
     answer = compare([*comparing, *TRAINING, f"pairing={pairing}", "head=linear", "freezing=backbone"])
     assert answer.err.count("computed once") >= 2

@@ -225,6 +225,7 @@ def test_a_wider_list_does_not_admit_its_neighbours(copied: RunFolder, tmp_path:
     assert not (tmp_path / "proof").exists()
 
 
+@pytest.mark.slow
 def test_predictions_are_the_same_in_a_process_of_their_own(trained: RunFolder, corpus: Path, tmp_path: Path) -> None:
     words = ["predict", f"run={trained}", f"input={corpus / 'test.csv'}", f"predictions={tmp_path / 'out.jsonl'}"]
     answer = subprocess.run([sys.executable, "-m", "afinar", *words], env=os.environ, capture_output=True, text=True, check=False)

@@ -694,6 +694,7 @@ def scored_and_dropped(data: TextDataModule, split: str) -> tuple[int, int]:
     return scored, dropped
 
 
+@pytest.mark.slow
 @pytest.mark.real
 def test_every_word_of_lener_br_is_scored(shared_data: Path, tiny: Any, cache: str) -> None:
     files = {

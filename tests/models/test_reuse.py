@@ -95,9 +95,9 @@ def native(**options: Any) -> Any:
     ("head", "pooled"),
     [
         (native, True),
-        (linear(ClsPooling), True),
+        pytest.param(linear(ClsPooling), True, marks=pytest.mark.slow),
         (linear(MeanPooling), True),
-        (linear(MaxPooling), True),
+        pytest.param(linear(MaxPooling), True, marks=pytest.mark.slow),
         (linear(AttentionPooling), False),
     ],
     ids=["native", "cls", "mean", "max", "attention"],
@@ -119,7 +119,7 @@ def test_a_frozen_backbone_gives_the_same_predictions(
     assert expected.std() > 1e-3, "training has told nothing apart"
 
 
-@pytest.mark.parametrize("trains", [1, 2])
+@pytest.mark.parametrize("trains", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_upper_layers_train_on_what_lower_ones_gave(trains: int, architecture: str, folder_of: Folders, tmp_path: Path) -> None:
     folder = folder_of(architecture)
     groups = len(Backbone(str(folder)).layer_groups())
