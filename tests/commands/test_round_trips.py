@@ -367,6 +367,21 @@ def test_a_frozen_run_whose_source_changed_is_not_mistaken(trained: RunFolder, s
     assert str(tmp_path / "source") in error
 
 
+def test_runs_that_train_other_weights_say_how_many(small: list[str], tmp_path: Path) -> None:
+    answer = done("train", "-m", *small, "freezing=none,backbone", "head=linear", f"output={tmp_path}")
+    counts = {
+        tuple(run.metrics["train"][name] for name in ("parameters", "trainable_parameters", "frozen_parameters"))
+        for run in find_runs(tmp_path)
+    }
+    ((whole, *_),) = {count[:1] for count in counts}
+    head = 2 * 128 + 2
+    assert counts == {(whole, whole, 0), (whole, head, whole - head)}
+    assert all(str(number) in answer.out for number in (whole, head, whole - head))
+    assert f"{whole:,}: {head:,} train, {whole - head:,} are frozen" in answer.err
+    alike = done("train", "-m", *small, "optimizer.lr=1e-3,1e-4", f"output={tmp_path / 'alike'}")
+    assert "frozen" not in alike.out
+
+
 def test_folds_partition_the_training_file(fast: list[str], corpus: Path, tmp_path: Path) -> None:
     words = ["data=csv", f"data.train={corpus / 'train.csv'}", "data.folds=3", "data.fold=0,1,2", *fast]
     answer = done("train", "-m", *words, f"output={tmp_path}")

@@ -74,17 +74,19 @@ def show(runs: Sequence[RunFolder], metrics: Sequence[str] | None = None) -> Non
         sign = -1 if direction(first) == "max" else 1
         rows.sort(key=lambda row: sign * row.scores.get(first, sign * math.inf))  # without a score: last
         varied = factors(rows)
+        weights = _weights(rows)
         lines = [
             [
                 *(values[position] for values in varied.values()),
                 *(f"{row.scores[name]:.4f}" if name in row.scores else "" for name in shown),
+                *(f"{row.scores[name]:.0f}" if name in row.scores else "" for name in weights),
                 f"{row.scores.get('train/seconds', 0):.1f}",
                 # With the factors beside it, the hash at the end of a run's name is enough to find it.
                 row.run.path.name.rsplit("-", 1)[-1] if varied else row.run.path.name,
             ]
             for position, row in enumerate(rows)
         ]
-        headers = [_in_two_lines(name) for name in (*varied, *shown)]
+        headers = [_in_two_lines(name) for name in (*varied, *shown, *weights.values())]
         table(f"{len(rows)} runs, best {first} first", [*headers, "train s", "run"], lines)
     for run in runs:
         status = run.status.get("status", "unknown")
@@ -93,6 +95,13 @@ def show(runs: Sequence[RunFolder], metrics: Sequence[str] | None = None) -> Non
             say(f"{status}: {run}: {run.status.get('error') or reason}")
     for folder in sorted({str(run.path.parent) for run in runs}):
         say(f"runs are in {folder}")
+
+
+def _weights(rows: Sequence[Row]) -> dict[str, str]:
+    """Return the columns that say how many weights train and how many are frozen, by score; none where all runs have as many."""
+    columns = {"train/trainable_parameters": "weights.trained", "train/frozen_parameters": "weights.frozen"}
+    differ = any(len({row.scores.get(name) for row in rows}) > 1 for name in columns)
+    return columns if differ else {}
 
 
 def _monitored(rows: Sequence[Row]) -> list[str]:

@@ -75,7 +75,9 @@ def _announce(experiment: Experiment, config: DictConfig, run: RunFolder) -> Non
         # What leaves the machine is said before it does.
         logger.log_hyperparams(OmegaConf.to_container(config, resolve=True))  # type: ignore[arg-type]
     if experiment.plan is not None:
-        table(None, ("planned", ""), experiment.plan.table(), console=err)
+        trained, frozen = module.parameter_counts()
+        weights = ("parameters", f"{trained + frozen:,}: {trained:,} train, {frozen:,} are frozen")
+        table(None, ("planned", ""), [*experiment.plan.table(), weights], console=err)
 
 
 def _fit(experiment: Experiment, config: DictConfig, run: RunFolder) -> None:
@@ -92,13 +94,14 @@ def _fit(experiment: Experiment, config: DictConfig, run: RunFolder) -> None:
         raise ConfigError(_misconfigured(error, config, trainer.callback_metrics)) from error
     if report := trainer.profiler.summary():  # type: ignore[attr-defined]  # Lightning sets it from afar
         say(report.strip())
-    parameters = list(module.parameters())
+    trained, frozen = module.parameter_counts()
     train: dict[str, Any] = {
         **experiment.throughput.summary(),
         "steps": trainer.global_step,
         "planned_steps": plan.total_steps if plan else None,
-        "parameters": sum(parameter.numel() for parameter in parameters),
-        "trainable_parameters": sum(parameter.numel() for parameter in parameters if parameter.requires_grad),
+        "parameters": trained + frozen,
+        "trainable_parameters": trained,
+        "frozen_parameters": frozen,
     }
     if experiment.throughput.samples or "train" not in run.metrics:  # a run that was only left to be scored has its figures
         run.update_metrics(train=train)

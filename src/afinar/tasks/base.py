@@ -75,6 +75,13 @@ class TaskModule(pl.LightningModule):
         for head in batch.heads:
             yield head, self.objective(head)
 
+    def parameter_counts(self) -> tuple[int, int]:
+        """Return how many parameters train, and how many are frozen."""
+        counts = {True: 0, False: 0}
+        for parameter in self.parameters():
+            counts[parameter.requires_grad] += parameter.numel()
+        return counts[True], counts[False]
+
     # Training
 
     def on_train_epoch_start(self) -> None:
