@@ -79,7 +79,7 @@ def test_a_run_keeps_the_checkpoints_that_were_asked_for(option: str, files: lis
         assert read_checkpoint(run.last)["global_step"] == 10
 
 
-@pytest.mark.parametrize(("monitor", "choose"), [("loss", min), ("accuracy", max), ("auc", max)])
+@pytest.mark.parametrize(("monitor", "choose"), [("loss", min), ("accuracy", max), pytest.param("auc", max, marks=pytest.mark.slow)])
 def test_the_best_checkpoint_is_the_best_by_the_monitored_metric(monitor: str, choose: Callable[..., float], train: Train) -> None:
     run = train(f"monitor={monitor}", "logger=csv", "trainer.max_epochs=4", "optimizer.lr=3e-3", "seed=3")
     scores = history(run, f"validation/{monitor}")

@@ -137,7 +137,13 @@ def test_the_report_of_errors_names_those_there_are(split: str, run: RunFolder) 
         assert f"\n> {' '.join(records[row]['tokens'])}\n" in page
 
 
-@pytest.mark.parametrize(("head", "alignment"), [("native", "all"), ("token_linear", "all_inside"), ("token_attention", "all")])
+@pytest.mark.parametrize(
+    ("head", "alignment"),
+    [
+        ("native", "all"),
+        *(pytest.param(*both, marks=pytest.mark.slow) for both in (("token_linear", "all_inside"), ("token_attention", "all"))),
+    ],
+)
 def test_other_alignments_train_and_evaluate(head: str, alignment: str, tagging: list[str], labelled: Path, tmp_path: Path) -> None:
     done("train", *tagging, f"head={head}", f"alignment={alignment}", "decoding=repair", f"output={tmp_path}")
     run = only_run(tmp_path)
@@ -153,7 +159,7 @@ def test_other_alignments_train_and_evaluate(head: str, alignment: str, tagging:
     assert run.metrics == before
 
 
-@pytest.mark.parametrize("convert_to", ["io", "iob1", "iobes"])
+@pytest.mark.parametrize("convert_to", ["iobes", *(pytest.param(name, marks=pytest.mark.slow) for name in ("io", "iob1"))])
 def test_another_scheme_is_trained_scored_and_predicted(convert_to: str, tagging: list[str], labelled: Path, tmp_path: Path) -> None:
     done("train", *tagging, "head=token_crf", "decoding=constrained", f"data.convert_to={convert_to}", f"output={tmp_path}")
     run = only_run(tmp_path)

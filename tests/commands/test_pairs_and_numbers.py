@@ -33,7 +33,7 @@ ODD = [("duas\nlinhas, 😀", 'com "aspas"'), ("«bom»", "ruim"), ("ruim", "«b
 """Pairs that are hard to write into a file."""
 
 
-@pytest.fixture(scope="module", params=PAIRINGS)
+@pytest.fixture(scope="module", params=[name if name != "concat" else pytest.param(name, marks=pytest.mark.slow) for name in PAIRINGS])
 def run(request: pytest.FixtureRequest, comparing: list[str], joint: RunFolder, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """A finished run with joint encoding and with separate ones; not to be changed."""
     if request.param == "joint":

@@ -23,7 +23,11 @@ def folder_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     return folder
 
 
-@pytest.fixture(params=ARCHITECTURES)
+ALIKE = ("xlm-roberta", "camembert", "electra-equal-widths")
+"""Architectures that differ from another one here in little but their names."""
+
+
+@pytest.fixture(params=[pytest.param(name, marks=[pytest.mark.slow] if name in ALIKE else []) for name in ARCHITECTURES])
 def architecture(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     return name
