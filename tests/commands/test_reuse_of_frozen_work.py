@@ -89,8 +89,9 @@ def test_questions(asking: list[str], compare: Compare) -> None:
 # When
 
 
-def test_what_is_read_once_is_not_kept(small: list[str], tmp_path: Path, stores: Path) -> None:
-    done("train", *small, "freezing=backbone", "trainer.max_epochs=1", f"output={tmp_path / 'out'}")
+@pytest.mark.parametrize("words", [["trainer.max_epochs=1"], ["trainer.max_epochs=3", "trainer.fast_dev_run=2"]], ids=["an epoch", "a try"])
+def test_what_is_read_once_is_not_kept(words: list[str], small: list[str], tmp_path: Path, stores: Path) -> None:
+    done("train", *small, "freezing=backbone", *words, f"output={tmp_path / 'out'}")
     assert not stores.exists()
 
 

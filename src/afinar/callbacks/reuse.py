@@ -70,7 +70,7 @@ class Reuse(pl.Callback):
         self._add(("test",), trainer.datamodule, pl_module.freezing)  # type: ignore[attr-defined]
 
     def _wanted(self, freezing: Freezing, module: Any, trainer: pl.Trainer) -> bool:
-        if freezing.reuse is False or freezing.changes or not module.freezing.frozen_eval:
+        if freezing.reuse is False or freezing.changes or not freezing.frozen_eval or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return False
         obstacle = _obstacle(module, trainer.datamodule)  # type: ignore[attr-defined]
         if obstacle and freezing.reuse is True:
