@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 
+from afinar.metrics.names import split_name
 from afinar.stored import StoredRun
 from afinar.types import TaskSpec
 
@@ -22,7 +24,7 @@ def model_card(stored: StoredRun, loader: str, to: Path, tensors: Mapping[str, S
         whole: whether one of transformers' own classes holds the model with its head.
     """
     run, config = stored.run, stored.config
-    specs = run.specs
+    specs = stored.datamodule.specs
     source = run.status.get("backbone", {}).get("name", config.model.name)
     lines = [
         "---",
@@ -53,17 +55,26 @@ def model_card(stored: StoredRun, loader: str, to: Path, tensors: Mapping[str, S
                 "",
             ]
     lines += ["## Scores", ""]
-    splits = [split for split in ("validation", "test") if split in run.metrics]
-    if splits:
-        names = sorted({name for split in splits for name in run.metrics[split]})
-        lines += ["| metric | " + " | ".join(splits) + " |", "|---|" + "---|" * len(splits)]
+    scores = {split: _scores(run.metrics[split], run.specs, specs) for split in ("validation", "test") if split in run.metrics}
+    if scores:
+        names = sorted({name for found in scores.values() for name in found})
+        lines += ["| metric | " + " | ".join(scores) + " |", "|---|" + "---|" * len(scores)]
         for name in names:
-            values = [run.metrics[split].get(name) for split in splits]
+            values = [found.get(name) for found in scores.values()]
             lines.append(f"| {name} | " + " | ".join("" if value is None else f"{value:.4f}" for value in values) + " |")
     lines += ["", "## Configuration", "", "```yaml", OmegaConf.to_yaml(OmegaConf.masked_copy(config, _shown(config))).rstrip(), "```", ""]
     versions = run.status.get("versions", {})
     lines += ["## Versions", "", ", ".join(f"{name} {version}" for name, version in versions.items()), ""]
     return "\n".join(lines)
+
+
+def _scores(metrics: Mapping[str, Any], trained: Collection[str], shown: Collection[str]) -> dict[str, Any]:
+    """Return the scores of the heads that are shown, of those that were trained, by their own names where it is but one."""
+    if len(shown) == len(trained):
+        return dict(metrics)
+    found = {name: (split_name(name, trained), value) for name, value in metrics.items()}
+    single = len(shown) == 1
+    return {score if single else name: value for name, ((head, score), value) in found.items() if head in shown}
 
 
 def _predicted(head: str, spec: TaskSpec, config: DictConfig) -> list[str]:

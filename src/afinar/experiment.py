@@ -28,7 +28,7 @@ from afinar.data.cache import cache_root
 from afinar.data.datamodule import TextDataModule
 from afinar.errors import ConfigError, UserError, first_line, root_cause
 from afinar.metrics.direction import direction
-from afinar.metrics.factory import check_monitor
+from afinar.metrics.factory import check_monitors
 from afinar.models.backbone import Backbone
 from afinar.models.freezing import Freezing
 from afinar.optim.steps import StepPlan, plan_steps
@@ -102,8 +102,7 @@ def build(config: DictConfig, run: RunFolder) -> Experiment:
         # A mistake in the test data shows before hours of training, not after them.
         datamodule.setup("test")
 
-    for spec in datamodule.specs.values():
-        check_monitor(str(config.monitor), spec)
+    check_monitors(str(config.monitor), datamodule.specs)
     if config.trainer.fast_dev_run:
         # A handful of steps has no room for the warm-up of the whole run.
         config.scheduler.update({key: None for key in ("warmup_steps", "warmup_ratio") if key in config.scheduler})
@@ -123,10 +122,9 @@ def _check_order(datamodule: TextDataModule, module: TaskModule) -> None:
     Raises:
         ConfigError: naming both.
     """
-    augmentation = getattr(datamodule, "augmentation", None)
-    heads = [module.objective(name).head for name in module.objectives]
-    if augmentation is not None and any(getattr(head, "reads_order", False) for head in heads):
-        augmentation.check_order("a CRF learns which tag follows which; take another augmentation, or head=token_linear")
+    for name, augmentation in datamodule.augmentations.items():
+        if getattr(module.objective(name).head, "reads_order", False):
+            augmentation.check_order("a CRF learns which tag follows which; take another augmentation, or head=token_linear")
 
 
 def build_module(
@@ -141,8 +139,11 @@ def build_module(
     seed = seed_of(config)
     torch.manual_seed(derive(seed, "initialization"))
     backbone: Backbone = create(OmegaConf.masked_copy(config.model, [str(key) for key in config.model if key != "word_vectors"]), "model")
-    freezing: Freezing = create(config.freezing, "freezing")
     notes: list[str] = []
+    if private := config.get("private_layers"):
+        backbone.give_own_layers(list(specs), private)
+        notes.append(f"each of {', '.join(specs)} has the top {private} of {backbone.n_layers} layers for itself")
+    freezing: Freezing = create(config.freezing, "freezing")
     if plan is None:
         freezing.adapt(backbone)
     else:
@@ -243,7 +244,7 @@ def plan_for(config: DictConfig, datamodule: TextDataModule, trainer: pl.Trainer
     return plan_steps(
         examples=datamodule.sizes()["train"],
         batches_per_epoch=batches,
-        batch_size=datamodule.batch_size,
+        batch_size=datamodule.whole_batch(),
         accumulation=trainer.accumulate_grad_batches,
         devices=trainer.world_size,
         max_epochs=trainer.max_epochs,

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from afinar import one_task
 from afinar.callbacks.progress import quiet_libraries
 from afinar.card import model_card
 from afinar.data.datamodule import TextDataModule
@@ -22,7 +23,7 @@ from afinar.errors import ConfigError, UserError
 from afinar.experiment import build_module, create
 from afinar.models.freezing import FullFineTuning
 from afinar.run_folder import write_text
-from afinar.stored import PARTS, StoredRun, apply_overrides, check_stored
+from afinar.stored import FOR_SEVERAL, PARTS, StoredRun, apply_overrides, check_stored, use_tokenizer
 from afinar.tasks.base import TaskModule
 from afinar.types import TaskSpec
 
@@ -75,13 +76,13 @@ def _write(stored: StoredRun, folder: Path, to: Path) -> str:
     stored.datamodule.tokenizer.save_pretrained(folder)
     config: dict[str, Any] = {
         name: OmegaConf.to_container(stored.config[name], resolve=True) if OmegaConf.is_config(stored.config[name]) else stored.config[name]
-        for name in PARTS
+        for name in (*PARTS, *(name for name in FOR_SEVERAL if name in stored.config))
     }
     # What was done to the backbone's weights is in them.
     config["freezing"] = {"_target_": f"{FullFineTuning.__module__}.{FullFineTuning.__name__}"}
     config["model"]["word_vectors"] = None
     # The scaling of numbers has gone into the weights of transformers' own classes.
-    specs = {head: spec if model is None else spec.in_original_units() for head, spec in stored.run.specs.items()}
+    specs = {head: spec if model is None else spec.in_original_units() for head, spec in stored.datamodule.specs.items()}
     recipe = {"config": config, "labels": {head: spec.to_dict() for head, spec in specs.items()}}
     write_text(folder / RECIPE, json.dumps(recipe, ensure_ascii=False, indent=2) + "\n")
     shapes = {name: tuple(tensor.shape) for name, tensor in heads.items()}
@@ -90,11 +91,18 @@ def _write(stored: StoredRun, folder: Path, to: Path) -> str:
 
 
 def _heads(module: TaskModule) -> dict[str, Tensor]:
-    return {name: tensor.contiguous() for name, tensor in module.objectives.state_dict().items()}
+    """Return the weights of the heads, and those of layers that they have for themselves."""
+    own = module.backbone.private.state_dict(prefix=one_task.PRIVATE)
+    return {name: tensor.contiguous() for name, tensor in {**module.objectives.state_dict(), **own}.items()}
 
 
-def load_export(folder: Path, overrides: Sequence[str] = (), allow_targets: Sequence[str] = ()) -> tuple[TextDataModule, TaskModule]:
+def load_export(
+    folder: Path, overrides: Sequence[str] = (), allow_targets: Sequence[str] = (), task: str | None = None
+) -> tuple[TextDataModule, TaskModule]:
     """Build the data module and the model of an exported folder.
+
+    Args:
+        task: the one of several that is wanted; None for all.
 
     Raises:
         UserError: if the folder is no export, is damaged, or names code that is not allowed.
@@ -109,15 +117,21 @@ def load_export(folder: Path, overrides: Sequence[str] = (), allow_targets: Sequ
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{folder / RECIPE} is missing or damaged ({error}): export the run again") from error
     check_stored(config, allow_targets)
+    private = config.get("private_layers", 0)
+    if task:
+        one_task.configure(config, task)
     apply_overrides(config, overrides)
     config.model.update(name=str(folder), revision=None, weights="pretrained")
-    config.data.update(tokenizer=str(folder), revision=None)
+    use_tokenizer(config, str(folder))
     datamodule: TextDataModule = create(config.data, "data")
-    datamodule.use_specs(specs)
+    datamodule.use_specs(one_task.specs_of(specs, config) if task else specs)
     module, _ = build_module(config, datamodule.specs)
     if (folder / HEADS).is_file():
+        state = one_task.of_module(load_file(folder / HEADS))
+        if task:
+            state = one_task.select(state, list(datamodule.specs), module.backbone, private)
         # What is not in there came with the folder, where a transformers class has the head.
-        _, unexpected = module.objectives.load_state_dict(load_file(folder / HEADS), strict=False)
+        _, unexpected = module.load_state_dict(state, strict=False)
         if unexpected:
             raise ConfigError(f"{folder / HEADS} does not fit the model: it holds {', '.join(unexpected)}")
     return datamodule, module.eval()

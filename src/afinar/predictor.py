@@ -21,6 +21,7 @@ def load(
     allow_targets: Sequence[str] = (),
     device: str | None = None,
     overrides: Sequence[str] = (),
+    task: str | None = None,
 ) -> Predictor:
     """Load a run folder or an exported folder.
 
@@ -30,15 +31,16 @@ def load(
         allow_targets: packages besides afinar and its libraries whose classes the folder may name.
         device: where to compute; None for a GPU where there is one.
         overrides: for the stored configuration, in Hydra's syntax, e.g. ``["data.max_length=64"]``.
+        task: the one of several that is to be predicted; None for all.
 
     Raises:
         UserError: if there is no such model, or it is damaged or not safe.
     """
     folder = Path(path)
     if (folder / RECIPE).is_file():
-        datamodule, module = load_export(folder, overrides, allow_targets)
+        datamodule, module = load_export(folder, overrides, allow_targets, task)
     else:
-        stored = load_run(open_run(folder), overrides, checkpoint, allow_targets)
+        stored = load_run(open_run(folder), overrides, checkpoint, allow_targets, task)
         datamodule, module = stored.datamodule, stored.module
     return Predictor(datamodule, module, device)
 
@@ -96,5 +98,4 @@ class Predictor:
             scores = self.module.predict_step(moved, number)["scores"]
             records = {head: self.module.objective(head).records(values, moved.heads[head]) for head, values in scores.items()}
             for position, row in enumerate(batch.rows.tolist()):
-                found = {head: self.datamodule.present(of_head[position], row) for head, of_head in records.items()}
-                yield row, next(iter(found.values())) if len(found) == 1 else found
+                yield row, self.datamodule.presented({head: of_head[position] for head, of_head in records.items()}, row)

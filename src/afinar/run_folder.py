@@ -72,8 +72,9 @@ class RunFolder:
     def predictions(self, split: str) -> Path:
         return self.path / "predictions" / f"{split}.jsonl"
 
-    def errors(self, split: str) -> Path:
-        return self.path / "errors" / f"{split}.md"
+    def errors(self, split: str, head: str | None = None) -> Path:
+        """Return the page of a split's errors, of one head where there are several."""
+        return self.path / "errors" / (f"{split}-{head}.md" if head else f"{split}.md")
 
     def symmetry(self, split: str) -> Path:
         return self.path / "symmetry" / f"{split}.md"

@@ -12,6 +12,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from afinar import one_task
 from afinar.callbacks.progress import quiet_libraries
 from afinar.checkpoints import checkpoint_file, read_checkpoint
 from afinar.conf import conf_folder
@@ -26,6 +27,10 @@ _RESOLVERS = frozenset({"hydra", "afinar.run_name", "afinar.data_option", "afina
 
 PARTS = ("seed", "model", "data", "pairing", "pooling", "head", "loss", "decoding", "alignment", "freezing", "task", "metrics", "sampling")
 """The groups that say how to build the model and how to read its input."""
+
+
+FOR_SEVERAL = ("private_layers",)
+"""The same, in the configuration of several tasks alone."""
 
 
 SWAPPABLE = ("decoding",)
@@ -49,19 +54,22 @@ class StoredRun:
     module: TaskModule
 
 
-def load_run(run: RunFolder, overrides: Sequence[str] = (), checkpoint: str = "best", allow_targets: Sequence[str] = ()) -> StoredRun:
+def load_run(
+    run: RunFolder, overrides: Sequence[str] = (), checkpoint: str = "best", allow_targets: Sequence[str] = (), task: str | None = None
+) -> StoredRun:
     """Build the model of a run and load a checkpoint into it.
 
     Args:
         overrides: applied to the stored configuration, in Hydra's syntax.
         checkpoint: ``best``, ``last`` or a file.
         allow_targets: packages besides afinar and its libraries whose classes the stored configuration may name.
+        task: the one of several that is wanted, as if it had been trained alone; None for the whole model.
 
     Raises:
         UserError: in one line, for a configuration that is not safe, a wrong override, a missing, damaged or foreign checkpoint.
     """
     quiet_libraries()
-    config = read_config(run, overrides, allow_targets)
+    config = read_config(run, overrides, allow_targets, task)
     file = checkpoint_file(run, checkpoint)
     content = read_checkpoint(file)
     specs = run.specs
@@ -69,8 +77,10 @@ def load_run(run: RunFolder, overrides: Sequence[str] = (), checkpoint: str = "b
         raise ConfigError(f"{run} has no labels.json: it did not get as far as training")
     _use_stored_backbone(config, run, content)
     datamodule: TextDataModule = create(config.data, "data")
-    datamodule.use_specs(specs)
+    datamodule.use_specs(one_task.specs_of(specs, config) if task else specs)
     module, _ = build_module(config, datamodule.specs)
+    if task:
+        one_task.keep(content, list(datamodule.specs), module.backbone, run.config.get("private_layers", 0))
     try:
         module.on_load_checkpoint(content)
         module.load_state_dict(content["state_dict"])
@@ -87,8 +97,8 @@ def _mismatch(error: Exception) -> str:
     return lines[min(1, len(lines) - 1)] if lines else type(error).__name__
 
 
-def read_config(run: RunFolder, overrides: Sequence[str], allow_targets: Sequence[str] = ()) -> DictConfig:
-    """Return a run's stored configuration with overrides applied.
+def read_config(run: RunFolder, overrides: Sequence[str], allow_targets: Sequence[str] = (), task: str | None = None) -> DictConfig:
+    """Return a run's stored configuration, or what of it is of one task, with overrides applied.
 
     Raises:
         ConfigError: if it is damaged, names code that is not allowed, or has no such key.
@@ -102,6 +112,8 @@ def read_config(run: RunFolder, overrides: Sequence[str], allow_targets: Sequenc
     if lacking := [name for name in (*PARTS, "trainer") if name not in config]:
         raise ConfigError(f"{run.config_file} is damaged, or not written by afinar: it lacks {', '.join(lacking)}")
     check_stored(config, allow_targets)
+    if task:
+        one_task.configure(config, task)
     apply_overrides(config, overrides)
     return config
 
@@ -190,4 +202,11 @@ def _use_stored_backbone(config: DictConfig, run: RunFolder, content: dict[str, 
             config.model.name = run.status["backbone"]["name"]
         elif (run.backbone / "config.json").is_file():
             config.model.update(name=str(run.backbone), revision=None, weights="random")
-        config.data.update(tokenizer=str(run.backbone), revision=None)
+    use_tokenizer(config, str(run.backbone))
+
+
+def use_tokenizer(config: DictConfig, folder: str) -> None:
+    """Let all data of a configuration take the tokenizer from a folder."""
+    with open_dict(config):
+        for node in (config.data, *config.data.get("tasks", {}).values()):
+            node.update(tokenizer=folder, revision=None)

@@ -200,6 +200,19 @@ class Stored:
 
 
 @dataclass(frozen=True)
+class View:
+    """The part of a batch's inputs that one head reads.
+
+    Attributes:
+        rows: int64 [r], the rows of the inputs, in the order in which the head knows them.
+        width: how many of their positions it knows; beyond, all of its rows are padding.
+    """
+
+    rows: Tensor
+    width: int
+
+
+@dataclass(frozen=True)
 class Batch:
     """Encoded texts and what each head needs of them. Never edited in place.
 
@@ -212,6 +225,7 @@ class Batch:
         blocks: (rows, width) of successive rows that are encoded together, none of them longer than the width; empty for one block.
         recall: which encodings are shared with other batches; None for none.
         stored: what the frozen layers make of the inputs, where that is known; None where it is to be computed.
+        views: by head, what it reads of the inputs; a head that is not there reads all of them.
     """
 
     inputs: dict[str, Tensor]
@@ -221,6 +235,7 @@ class Batch:
     blocks: tuple[tuple[int, int], ...] = ()
     recall: Recall | None = None
     stored: Stored | None = None
+    views: Mapping[str, View] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return int(self.rows.shape[0])
@@ -247,7 +262,8 @@ class Batch:
 
         heads = {name: moved(fields) for name, fields in self.heads.items()}
         stored = self.stored and replace(self.stored, hidden=move(self.stored.hidden), mask=move(self.stored.mask))
-        return replace(self, inputs=moved(self.inputs), heads=heads, rows=move(self.rows), stored=stored)
+        views = {name: replace(view, rows=move(view.rows)) for name, view in self.views.items()}
+        return replace(self, inputs=moved(self.inputs), heads=heads, rows=move(self.rows), stored=stored, views=views)
 
 
 @dataclass(frozen=True)
@@ -261,6 +277,10 @@ class Encoded:
 
     hidden: Tensor
     mask: Tensor
+
+    def seen_through(self, view: View | None) -> Encoded:
+        """Return what a head reads of it; None stands for all."""
+        return self if view is None else Encoded(self.hidden[view.rows, : view.width], self.mask[view.rows, : view.width])
 
 
 @dataclass(frozen=True)

@@ -27,12 +27,17 @@ def error_report(spec: TaskSpec, records: Sequence[Mapping[str, Any]]) -> ErrorR
     return tagging_errors(records, spec.scheme)
 
 
-def write_report(run: RunFolder, specs: Mapping[str, TaskSpec], split: str, records: Sequence[Mapping[str, Any]]) -> ErrorReport | None:
-    """Write the report of errors on a split's predictions to the run folder and return it; None where the task has none."""
-    if len(specs) != 1:
-        return None
-    (spec,) = specs.values()
-    report = error_report(spec, records)
-    if report is not None:
-        write_text(run.errors(split), report.to_markdown(f"Errors on {split}: {run.path.name}"))
-    return report
+def write_reports(
+    run: RunFolder, specs: Mapping[str, TaskSpec], split: str, records: Sequence[Mapping[str, Any]]
+) -> dict[str, ErrorReport]:
+    """Write the reports of errors on a split's predictions to the run folder and return them by head, of those that have one."""
+    reports: dict[str, ErrorReport] = {}
+    for head, spec in specs.items():
+        several = len(specs) > 1
+        own = [{**record, **record[head]} for record in records if head in record] if several else records
+        report = error_report(spec, own)
+        if report is not None:
+            title = f"Errors of {head} on {split}" if several else f"Errors on {split}"
+            write_text(run.errors(split, head if several else None), report.to_markdown(f"{title}: {run.path.name}"))
+            reports[head] = report
+    return reports

@@ -35,9 +35,7 @@ class PredictionWriter(pl.Callback):
         predictions = {head: module.objective(head).records(scores, batch.heads[head]) for head, scores in outputs["scores"].items()}
         for position, row in enumerate(batch.rows.tolist()):
             found = {head: records[position] for head, records in predictions.items()}
-            # One head's prediction lies flat in the record; several are told apart by their names.
-            flat = next(iter(found.values())) if len(found) == 1 else found
-            self._records.append({"row": row, **datamodule.example(split, row), **flat})
+            self._records.append({"row": row, **datamodule.record(split, row, found)})
 
     def _write(self, split: str, trainer: pl.Trainer) -> None:
         if split not in self.splits:

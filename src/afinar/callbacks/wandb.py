@@ -81,13 +81,13 @@ class WandbTracker(WandbLogger):
         """Put the final metrics of a split into the run's summary."""
         self.experiment.summary.update({f"{split}/{name}": value for name, value in metrics.items()})
 
-    def log_confusion(self, split: str, counts: Sequence[Sequence[int]], gold: Sequence[str], predicted: Sequence[str]) -> None:
-        """Log a confusion matrix as a table of (gold, predicted, count)."""
+    def log_confusion(self, section: str, counts: Sequence[Sequence[int]], gold: Sequence[str], predicted: Sequence[str]) -> None:
+        """Log a confusion matrix as a table of (gold, predicted, count), for a split (of several tasks: ``split/TASK``)."""
         import wandb
 
         rows = [[g, p, int(counts[i][j])] for i, g in enumerate(gold) for j, p in enumerate(predicted)]
         table = wandb.Table(columns=["gold", "predicted", "count"], data=rows)
-        self.experiment.log({f"{split}/confusion_matrix": table})
+        self.experiment.log({f"{section}/confusion_matrix": table})
 
     def log_predictions(self, split: str, rows: Sequence[Mapping[str, Any]], texts: Collection[str]) -> None:
         """Log predictions as a table; the columns that hold raw text (`texts`) only where `log_text` asks for them."""
@@ -99,11 +99,12 @@ class WandbTracker(WandbLogger):
         data = [[_cell(row.get(name)) for name in columns] for row in rows]
         self.experiment.log({f"{split}/predictions": wandb.Table(columns=columns, data=data)})
 
-    def log_errors(self, split: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-        """Log a report's single errors as a table."""
+    def log_errors(self, section: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Log a report's single errors as a table, for a split (of several tasks: ``split/TASK``)."""
         import wandb
 
-        self.experiment.log({f"{split}/errors": wandb.Table(columns=list(columns), data=[[_cell(value) for value in row] for row in rows])})
+        data = [[_cell(value) for value in row] for row in rows]
+        self.experiment.log({f"{section}/errors": wandb.Table(columns=list(columns), data=data)})
 
     def close(self, exit_code: int) -> None:
         """Finish the run, so that the next job of a sweep starts one of its own."""

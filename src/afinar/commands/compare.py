@@ -12,6 +12,7 @@ from afinar.commands.options import wants_help
 from afinar.console import say, table
 from afinar.errors import UserError, nearest
 from afinar.metrics.direction import direction
+from afinar.metrics.names import is_overall
 from afinar.run_folder import RunFolder, find_runs
 
 HELP = """Put runs side by side: what they differ in, and their scores, best first.
@@ -67,7 +68,8 @@ def show(runs: Sequence[RunFolder], metrics: Sequence[str] | None = None) -> Non
         known = list(dict.fromkeys(name for row in rows for name in row.scores))
         for name in metrics or ():
             if name not in known:
-                overall = [metric for metric in known if metric.count("/") == 1]
+                heads = {head for row in rows for head in row.run.specs if len(row.run.specs) > 1}
+                overall = [metric for metric in known if is_overall(metric.partition("/")[2], heads)]
                 raise UserError(f"no run has the metric '{name}'.{nearest(name, known)} There are: {', '.join(overall)}")
         shown = list(metrics) if metrics else [name for name in _monitored(rows) if name in known] or known[:2]
         first = shown[0]

@@ -11,13 +11,14 @@ import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 
-from afinar.analysis.reports import write_report
+from afinar.analysis.reports import write_reports
 from afinar.callbacks.wandb import WandbTracker
 from afinar.checkpoints import read_checkpoint
 from afinar.commands.symmetry import look_again, write_symmetry
 from afinar.console import err, say, table
 from afinar.errors import ConfigError, nearest
 from afinar.experiment import Experiment, build
+from afinar.metrics.names import is_overall
 from afinar.pretrained import resolve_model
 from afinar.run_folder import RunFolder, write_jsonl
 
@@ -157,18 +158,18 @@ def _track(experiment: Experiment, split: str, run: RunFolder) -> dict[str, floa
     """Write the reports on a split, send them, the confusion matrices and the predictions to W&B, and return the scores of symmetry."""
     datamodule, module = experiment.datamodule, experiment.module
     records = experiment.predictions.rows.get(split, [])
-    report = write_report(run, datamodule.specs, split, records)
+    reports = write_reports(run, datamodule.specs, split, records)
     symmetry = look_again(experiment.trainer, datamodule, module, split, records) if records else None
     for logger in experiment.trainer.loggers:
         if not isinstance(logger, WandbTracker):
             continue
         logger.log_predictions(split, records, texts=datamodule.text_columns)
-        if report is not None:
-            logger.log_errors(split, *report.table(texts=logger.shows_text))
         for head in module.objectives:
-            confusion = module.objective(head).confusion()
-            if confusion is not None:
-                logger.log_confusion(split, *confusion)
+            section = split if len(module.objectives) == 1 else f"{split}/{head}"
+            if head in reports:
+                logger.log_errors(section, *reports[head].table(texts=logger.shows_text))
+            if (confusion := module.objective(head).confusion()) is not None:
+                logger.log_confusion(section, *confusion)
     if symmetry is None:
         return {}
     write_symmetry(run, split, symmetry)
@@ -176,7 +177,7 @@ def _track(experiment: Experiment, split: str, run: RunFolder) -> dict[str, floa
 
 
 def _show(sections: dict[str, dict[str, float]], experiment: Experiment, run: RunFolder) -> None:
-    names = [name for name in sections["validation"] if name.count("/") == 0]
+    names = [name for name in sections["validation"] if is_overall(name, experiment.datamodule.specs)]
     rows = [(name, *(f"{metrics[name]:.4f}" if name in metrics else "" for metrics in sections.values())) for name in names]
     table(None, ("metric", *sections), rows)
     summary = experiment.throughput.summary()

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from afinar.commands.options import split_options, wants_help
 from afinar.errors import ConfigError
 
 HELP = """Label new texts, their words or pairs of them, predict numbers or answer questions, with a run or an exported folder.
 
-usage: afinar predict run=RUN input=FILE predictions=FILE [checkpoint=best] [key=value] ...
+usage: afinar predict run=RUN input=FILE predictions=FILE [task=NAME] [checkpoint=best] [key=value] ...
 
   run=RUN             a run folder or an exported folder
   input=FILE          .csv, .tsv, .jsonl, .parquet (with the run's columns of texts) or .txt (a text a line);
                       for words also .conll and .conllu; plain text is cut into words; for questions also .json, as SQuAD has them
   predictions=FILE    .jsonl: one JSON object a text, in the order of the input: row, text, prediction, probabilities; entities and
                       answers with their place in the text; .conll: a word a line, with its tag and the tag's probability
+  task=NAME           of a model of several tasks this one alone; all of them otherwise
   checkpoint=best     best, last or a file
   allow_targets=[P]   packages besides afinar whose classes the stored configuration may name
 
@@ -28,7 +30,7 @@ def main(words: Sequence[str]) -> int:
     if wants_help(words):
         print(HELP)
         return 0
-    own = {"run": ..., "input": ..., "predictions": ..., "checkpoint": "best", "allow_targets": []}
+    own: dict[str, Any] = {"run": ..., "input": ..., "predictions": ..., "task": None, "checkpoint": "best", "allow_targets": []}
     options, overrides = split_options(words, own, "predict")
     target = Path(options["predictions"])
     if target.resolve() == Path(options["input"]).resolve():
@@ -42,7 +44,7 @@ def main(words: Sequence[str]) -> int:
     from afinar.predictor import load
 
     check_target(target)
-    predictor = load(options["run"], options["checkpoint"], options["allow_targets"], overrides=overrides)
+    predictor = load(options["run"], options["checkpoint"], options["allow_targets"], overrides=overrides, task=options["task"])
     data = predictor.datamodule
     data.use_input(options["input"])
     data.setup("predict")

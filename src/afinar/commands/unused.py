@@ -8,9 +8,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from afinar.errors import ConfigError
 
-SHARED = ("pairing", "pooling", "loss", "decoding", "alignment", "sampling", "augmentation", "lexicon")
-"""Groups that others refer to: a head its pairing, pooling, loss and decoding, the data their pairing, alignment, sampling and
-augmentation, and an augmentation its lexicon."""
+SHARED = ("pairing", "pooling", "loss", "decoding", "alignment", "sampling", "augmentation", "lexicon", "mixing", "weighting")
+"""Groups that others refer to: a head its pairing, pooling, loss and decoding, the data their pairing, alignment, sampling, augmentation
+and mixing, an augmentation its lexicon, and several tasks their weighting."""
 
 
 def check_used(config: DictConfig, overrides: Sequence[str]) -> None:

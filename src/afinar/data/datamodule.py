@@ -24,6 +24,8 @@ from afinar.types import Batch, TaskSpec
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+    from afinar.data.augmented import Augments
+
 STAGES = {"fit": ("train", "validation"), "validate": ("validation",), "test": ("test",), "predict": ("predict",)}
 """The splits that each stage of Lightning needs."""
 
@@ -100,6 +102,8 @@ class TextDataModule(pl.LightningDataModule, ABC):
         self._tokenizer = tokenizer
         self.enrich: Callable[[Batch], Batch] | None = None
         """Adds what is known of a batch beforehand; None for nothing."""
+        self.clock: Callable[[], int] | None = None
+        """Tells the number of the pass over the training data; None asks the trainer for its epoch."""
         self._input: Table | None = None
         self._examples: dict[str, SplitData] = {}
         self._notes: dict[str, list[str]] = {}
@@ -118,6 +122,11 @@ class TextDataModule(pl.LightningDataModule, ABC):
     def use_specs(self, specs: Mapping[str, TaskSpec]) -> None:
         """Take the tasks of a stored run instead of deriving them from training data."""
 
+    @property
+    def augmentations(self) -> dict[str, Augments]:
+        """The augmentation of the texts that each head learns from; none for most."""
+        return {}
+
     @abstractmethod
     def load(self, split: str) -> SplitData:
         """Load one split: read, check, tokenize. Called once a split."""
@@ -130,9 +139,26 @@ class TextDataModule(pl.LightningDataModule, ABC):
     def use_texts(self, texts: Sequence[Any]) -> None:
         """Predict for these texts."""
 
+    def record(self, split: str, row: int, predictions: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+        """Return what is written of one example: itself, and what each head predicts of it.
+
+        One head's prediction lies flat beside the example; several are told apart by their names.
+        """
+        found = next(iter(predictions.values())) if len(predictions) == 1 else predictions
+        return {**self.example(split, row), **found}
+
+    def whole_batch(self) -> int | None:
+        """Return the training examples in a full batch of one device; None where that differs from batch to batch."""
+        return self.batch_size
+
     def present(self, record: dict[str, Any], row: int) -> dict[str, Any]:
         """Return the record of a prediction for a row as people read it; a subclass adds what it alone knows of text and tokenizer."""
         return record
+
+    def presented(self, predictions: Mapping[str, dict[str, Any]], row: int) -> dict[str, Any]:
+        """Return what each head predicts for a row as people read it: flat of one head, by name of several."""
+        found = {head: self.present(record, row) for head, record in predictions.items()}
+        return next(iter(found.values())) if len(found) == 1 else found
 
     def findings(self, split: str) -> list[dict[str, Any]]:
         """Return what is wrong with single examples of a loaded split and was put right or left out; `notes` counts it."""
@@ -214,6 +240,9 @@ class TextDataModule(pl.LightningDataModule, ABC):
         """Whether the training texts are the same in every epoch."""
         return True
 
+    def renew(self, epoch: int) -> None:
+        """Make the training texts of an epoch, where they change."""
+
     def sizes(self) -> dict[str, int]:
         """Return the number of examples of each split that is loaded."""
         return {split: len(examples) for split, examples in self._examples.items()}
@@ -233,6 +262,7 @@ class TextDataModule(pl.LightningDataModule, ABC):
         return len(self._training_sampler(0, world_size))  # type: ignore[arg-type]  # every training sampler has a length
 
     def train_dataloader(self) -> DataLoader[Batch]:
+        self.renew(self._epoch())
         return self._loader(self.examples("train"), self._training_sampler(*self._rank()))
 
     def val_dataloader(self) -> DataLoader[Batch] | list[DataLoader[Batch]]:
@@ -286,6 +316,8 @@ class TextDataModule(pl.LightningDataModule, ABC):
         )
 
     def _epoch(self) -> int:
+        if self.clock is not None:
+            return self.clock()
         if self.trainer is None:
             return 0
         # Not `current_epoch`, which is one behind when a resumed run makes its first iterator; loader processes are fed from there on.

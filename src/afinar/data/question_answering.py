@@ -47,6 +47,7 @@ class QuestionAnsweringData(SupervisedData[Question, SettledAnswers]):
     """
 
     kind = "question_answering"
+    places_gold = True
     text_columns = ("question", "context", "answers", "prediction", "n_best")
 
     def __init__(

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
-from torch.utils.data import DataLoader
 
 from afinar.data.augmented import Augmented, Augments, Variation, augment, relocated
 from afinar.data.datamodule import SplitData, TextDataModule
 from afinar.data.splits import Rows, SplitPlan
 from afinar.data.table import Table
-from afinar.errors import ConfigError, nearest
-from afinar.types import Batch, TaskSpec
+from afinar.errors import ConfigError, DataError, nearest
+from afinar.types import TaskSpec
 
 Input = TypeVar("Input")
 GoldItem = TypeVar("GoldItem")
@@ -58,6 +57,9 @@ class SupervisedData(TextDataModule, Generic[Input, GoldItem]):
     kind: ClassVar[str]
     """The kind of task in the specification."""
 
+    places_gold: ClassVar[bool] = False
+    """Whether a gold answer is bound to places in its text, so that a copy of the text needs another."""
+
     def __init__(
         self,
         *sources: Any,
@@ -77,6 +79,8 @@ class SupervisedData(TextDataModule, Generic[Input, GoldItem]):
         self.augmentation = augmentation
         self.origins: Rows | None = None
         """int64, of each training example the one that it is, or is an augmented copy of; None where there are no copies."""
+        self.leader: SupervisedData[Any, Any] | None = None
+        """Data for the same rows of the same files, whose cut of train and whose copies are taken over; None for cuts of its own."""
         self._made_for = 0
         self.splits: dict[str, Split[Input, GoldItem]] = {}
         self._spec: TaskSpec | None = None
@@ -161,6 +165,11 @@ class SupervisedData(TextDataModule, Generic[Input, GoldItem]):
             raise ConfigError(f"data.head={self.head} is none of the run's heads: {', '.join(specs)}.{nearest(self.head, specs)}")
         self.use_spec(specs[self.head])
 
+    @property
+    def augmentations(self) -> dict[str, Augments]:
+        augmentation = (self.leader or self).augmentation
+        return {} if augmentation is None else {self.head: augmentation}
+
     # The splits.
 
     def has_split(self, split: str) -> bool:
@@ -179,14 +188,13 @@ class SupervisedData(TextDataModule, Generic[Input, GoldItem]):
 
     @property
     def fixed_texts(self) -> bool:
-        return self.augmentation is None or not self.augmentation.fresh
+        return not any(augmentation.fresh for augmentation in self.augmentations.values())
 
-    def train_dataloader(self) -> DataLoader[Batch]:
-        if not self.fixed_texts and self._epoch() != self._made_for:
-            self._made_for = self._epoch()
+    def renew(self, epoch: int) -> None:
+        if not self.fixed_texts and epoch != self._made_for:
+            self._made_for = epoch
             self._notes.pop("train", None)
             self._examples["train"] = self.load("train")
-        return super().train_dataloader()
 
     def gold(self, part: Split[Input, GoldItem]) -> list[GoldItem] | None:
         """Return the gold answers of a split's rows; None when predicting."""
@@ -201,46 +209,86 @@ class SupervisedData(TextDataModule, Generic[Input, GoldItem]):
         """Rows of the training source that train, and that validate."""
         gold, inputs = self._train_source.gold, self._train_source.inputs
         assert gold is not None
+        if self.leader is not None:
+            return self._led_rows(self.leader)
         train, validation = self.plan.apply(len(gold), self.strata(gold), self.sources["validation"], self.groups(inputs))
         return self.trainable(train), validation
+
+    def _led_rows(self, leader: SupervisedData[Any, Any]) -> tuple[Rows, Rows]:
+        train, validation = leader._train_rows
+        if len(self._train_source.inputs) != len(leader._train_source.inputs) or len(self.trainable(train)) != len(train):
+            raise DataError(
+                f"{self._train_source.table.source}: '{self.head}' and '{leader.head}' cannot learn from the same rows of it; "
+                "give each a file of its own"
+            )
+        return train, validation
 
     @cached_property
     def _train_tables(self) -> tuple[Any, Rows]:
         """Tables of the rows in use, and those rows: with a small `limit` a large source is not tokenized whole."""
-        rows = np.union1d(*self._train_rows)
+        train, validation = self._train_rows
+        # Where there are copies, the examples that train are tokenized together with them.
+        rows = validation if self.augmentations else np.union1d(train, validation)
         inputs = self._train_source.inputs
         return self.tokenized([inputs[row] for row in rows]), rows
 
     def _from_train(self, split: str) -> tuple[Split[Input, GoldItem], Any]:
         spec = self.spec  # first: a wrong label is reported before anything is cut or tokenized
         train, validation = self._train_rows
-        tables, tokenized = self._train_tables
-        rows = train if split == "train" else validation
-        if split == "train" and self.augmentation is not None:
-            return self._augmented(rows, self.check_augmentation(self.augmentation))
-        if split == "validation":
-            gold = self._train_source.gold
-            assert gold is not None
+        gold = self._train_source.gold
+        assert gold is not None
+        if split == "validation" and self.leader is None:
             self.note(split, self.plan.note(stratified=self.strata(gold) is not None))
-        else:
+        if split == "train":
             names = spec.labels.names if spec.labels else ()
             absent = [name for name, count in zip(names, spec.class_counts, strict=True) if not count]
             if absent and (line := self.note_absent(absent)):
                 self.note(split, line)
+            if self.augmentations:
+                return self._augmented(train)
+        rows = train if split == "train" else validation
+        tables, tokenized = self._train_tables
         return Split(self._train_source, rows, np.searchsorted(tokenized, rows)), tables
 
-    def _augmented(self, rows: Rows, augmentation: Augments) -> tuple[Split[Input, GoldItem], Any]:
+    def _augmented(self, rows: Rows) -> tuple[Split[Input, GoldItem], Any]:
         """Return the examples that train and their copies."""
         source = self._train_source
+        inputs, gold, origins = self._make_copies() if self.leader is None else self._follow_copies(self.leader)
+        self.origins = origins
+        places: Rows = np.arange(len(inputs))
+        return Split(Source(relocated(source.table, rows[origins]), inputs, gold), places, places), self.tokenized(inputs)
+
+    def _make_copies(self) -> tuple[list[Input], list[GoldItem], Rows]:
+        """Examples and copies, made by the augmentation, and of each the example that it is or comes from."""
+        assert self.augmentation is not None
+        augmentation = self.check_augmentation(self.augmentation)
+        source, (rows, _) = self._train_source, self._train_rows
         assert source.gold is not None
         inputs, gold = [source.inputs[row] for row in rows], [source.gold[row] for row in rows]
-        epoch = self._made_for if augmentation.fresh else 0
-        made = augment(inputs, gold, augmentation, self.vary, rows, self.seed, epoch)
-        self.origins = made.origins
+        made = augment(inputs, gold, augmentation, self.vary, rows, self.seed, self._made_for if augmentation.fresh else 0)
         self.note("train", _copies_note(len(rows), made, augmentation.fresh))
-        whole = Source(relocated(source.table, rows[made.origins]), made.inputs, made.gold)
-        places: Rows = np.arange(len(made.inputs))
-        return Split(whole, places, places), self.tokenized(made.inputs)
+        return made.inputs, made.gold, made.origins
+
+    def _follow_copies(self, leader: SupervisedData[Any, Any]) -> tuple[list[Input], list[GoldItem], Rows]:
+        """Return the leader's copies as these data read them, with gold answers that stay as they are.
+
+        Raises:
+            ConfigError: gold answers are bound to places that the leader does not know, or the two read different texts of a row.
+        """
+        leader.examples("train")
+        part, source = leader.splits["train"], self._train_source
+        rows, origins = self._train_rows[0], leader.origins
+        assert origins is not None
+        assert source.gold is not None
+        gold = [source.gold[row] for row in rows[origins]]
+        reading = next((read for read in _READINGS if _reads_alike(read, leader._train_source.inputs, source.inputs)), None)
+        if self.places_gold or reading is None:
+            why = "both have answers at places of the text" if self.places_gold else "they read different texts of a row"
+            raise ConfigError(
+                f"an augmentation cannot serve '{leader.head}' and '{self.head}', which share a file: {why}; "
+                "set augmentation=none, or give each a file of its own"
+            )
+        return [reading(item) for item in part.source.inputs], gold, origins
 
     def note_absent(self, labels: Sequence[str]) -> str | None:
         """Say that labels do not occur in the rows that train; None where that is no news."""
@@ -251,6 +299,14 @@ class SupervisedData(TextDataModule, Generic[Input, GoldItem]):
         declared = self.tokenizer.model_max_length
         if max_length > declared and longest > declared:
             self.note(split, f"data.max_length={max_length} is more than the tokenizer declares for its model ({declared})")
+
+
+_READINGS: tuple[Callable[[Any], Any], ...] = (lambda item: item, lambda item: " ".join(item) if isinstance(item, list) else None)
+"""How one task's input may follow from another's: it is the same, or the text of its words."""
+
+
+def _reads_alike(reading: Callable[[Any], Any], theirs: Sequence[Any], ours: Sequence[Any]) -> bool:
+    return all(reading(item) == own for item, own in zip(theirs, ours, strict=True))
 
 
 def _copies_note(examples: int, made: Augmented, fresh: bool) -> str:

@@ -51,14 +51,14 @@ class Table:
         return self.columns[name]
 
     def texts(self, name: str, key: str) -> list[str]:
-        """Return a column of texts, every one of them a string with something in it.
+        """Return a column of texts, every one of them a string with something in it; of a list of words, those, joined by spaces.
 
         ``None``, ``NA`` and ``null`` written as text are text.
 
         Raises:
             DataError: the column is missing, or a text is missing, no string, only white space, or not Unicode.
         """
-        texts = list(self.column(name, key))
+        texts = [_joined(cell) for cell in self.column(name, key)]
         for row, text in enumerate(texts):
             if text is None:
                 raise DataError(f"{self.where(row)}: '{name}' is missing; give every row a text or remove the row")
@@ -71,6 +71,10 @@ class Table:
             if not is_unicode(text):
                 raise DataError(f"{self.where(row)}: '{name}' holds half a surrogate pair, which is no character; repair its \\u escapes")
         return texts
+
+
+def _joined(cell: Any) -> Any:
+    return " ".join(cell) if isinstance(cell, (list, tuple)) and all(isinstance(word, str) for word in cell) else cell
 
 
 def is_unicode(text: str) -> bool:

@@ -51,6 +51,7 @@ class TokenClassificationData(SupervisedData[Words, list[str]]):
     """
 
     kind = "token_classification"
+    places_gold = True
 
     def __init__(
         self,

@@ -15,6 +15,9 @@ from afinar.metrics.regression import BOUNDS, SCORES, RegressionMetrics, score_n
 from afinar.metrics.token_classification import TokenMetrics
 from afinar.types import LabelSpace, TaskSpec
 
+OF_SEVERAL = ("average", "loss")
+"""Scores of several heads together."""
+
 Extra = Mapping[str, Metric] | None
 LabelMetrics = ClassificationMetrics | MultiLabelMetrics | TokenMetrics
 TaskMetrics = LabelMetrics | RegressionMetrics | AnswerMetrics | MaskedLMMetrics
@@ -46,6 +49,37 @@ def _of_words(spec: TaskSpec, labels: LabelSpace, extra: Extra) -> LabelMetrics:
 
 _BY_KIND: dict[str, Callable[[TaskSpec, LabelSpace, Extra], LabelMetrics]] = {"token_classification": _of_words}
 """Whatever else has labels has them by example."""
+
+
+def usual_score(spec: TaskSpec) -> str:
+    """Return the score, better where it is higher, by which a task is usually judged."""
+    if spec.labels is not None:
+        if spec.kind not in _BY_KIND:
+            return "f1_macro"
+        return "accuracy" if spec.scheme is None else "entity_f1_strict"
+    if spec.targets is not None:
+        return "pearson"
+    return "accuracy" if spec.answers is None else "f1"
+
+
+def check_monitors(monitor: str, specs: Mapping[str, TaskSpec]) -> None:
+    """Refuse what `check_monitor` refuses; of several heads scores begin with the name of one.
+
+    Raises:
+        ConfigError: also for a score of none of several heads.
+    """
+    if len(specs) == 1:
+        (spec,) = specs.values()
+        check_monitor(monitor, spec)
+        return
+    head, _, score = monitor.partition("/")
+    if head in specs and score:
+        check_monitor(score, specs[head])
+    elif monitor not in OF_SEVERAL:
+        raise ConfigError(
+            f"monitor={monitor}: of several tasks choose {' or '.join(OF_SEVERAL)}, or the score of one, e.g. "
+            f"monitor={next(iter(specs))}/{usual_score(next(iter(specs.values())))}.{nearest(head, [*specs, *OF_SEVERAL])}"
+        )
 
 
 def check_monitor(monitor: str, spec: TaskSpec) -> None:

@@ -17,7 +17,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 from afinar.errors import ConfigError
 from afinar.models.layouts import LAYOUTS, find, layout_of
 from afinar.models.redraw import redraw
-from afinar.models.replay import run_from, run_to
+from afinar.models.replay import Upper, run_from, run_to
 from afinar.models.source import Missing, Source, Weights
 from afinar.types import Encoded
 
@@ -79,6 +79,8 @@ class Backbone(nn.Module):
         self._frozen_eval = True
         self._all_frozen = False
         self._altered: set[str] = set()
+        self.private = nn.ModuleDict()
+        self._top = self.n_layers
         # In a tuple, which hides it from registration: it wraps the same model.
         self._adapters: tuple[LoraModel, ...] = ()
 
@@ -141,6 +143,12 @@ class Backbone(nn.Module):
                 f"model type {self.config.model_type!r} keeps parameters outside its embeddings and layers, "
                 f"so they cannot be put in order: use one of {', '.join(LAYOUTS)}."
             )
+        for upper in self.private.values():
+            assert isinstance(upper, Upper)
+            for group, layer in zip(lists[self._top + 1 :], upper.layers, strict=True):
+                group.append(layer)
+            if upper.last is not None:
+                lists[-1].append(upper.last)
         return lists
 
     def group_names(self) -> dict[str, str]:
@@ -198,18 +206,24 @@ class Backbone(nn.Module):
                 one block. Real positions come out the same.
 
         Returns:
-            The last hidden states, float [B, T, d], 0 past a block's width, and the mask. Without autograd where the whole backbone is
-            frozen.
+            The hidden states of the last layer that all heads share, float [B, T, d], 0 past a block's width, and the mask. Without
+            autograd where the whole backbone is frozen.
         """
         accepted = self._accepted(inputs)
         with self._autograd():
             if not blocks:
-                hidden = self.model(**accepted).last_hidden_state
+                hidden = self._run_to(self._top, accepted)
             else:
                 length = inputs["input_ids"].shape[1]
-                states = (self.model(**block).last_hidden_state for block in _cut(accepted, blocks))
+                states = (self._run_to(self._top, block) for block in _cut(accepted, blocks))
                 hidden = torch.cat([pad(state, (0, 0, 0, length - state.shape[1])) for state in states])
         return Encoded(hidden, _mask(inputs))
+
+    def _run_to(self, k: int, accepted: dict[str, Tensor]) -> Tensor:
+        if k == self.n_layers:
+            states: Tensor = self.model(**accepted).last_hidden_state
+            return states
+        return run_to(self.model, layout_of(self.model, self.config.model_type), k, accepted)
 
     def hidden_states(self, inputs: dict[str, Tensor]) -> list[Tensor]:
         """Return the hidden states of all layers, n + 1 tensors [B, T, d]: what `encode_from(k, ...)` takes is at index k.
@@ -230,11 +244,8 @@ class Backbone(nn.Module):
         """
         if reason := self.not_resumable(k):
             raise ConfigError(f"the layers up to {k} cannot run alone: {reason}")
-        if k == self.n_layers:
-            return self.encode(inputs)
         with self._autograd():
-            hidden = run_to(self.model, layout_of(self.model, self.config.model_type), k, self._accepted(inputs))
-        return Encoded(hidden, _mask(inputs))
+            return Encoded(self._run_to(k, self._accepted(inputs)), _mask(inputs))
 
     def not_resumable(self, k: int) -> str | None:
         """Return why the layers above `k` (1 to n) cannot run on stored hidden states of layer `k`; None where they can."""
@@ -246,7 +257,7 @@ class Backbone(nn.Module):
         return None if layout.resumable else f"model type {self.config.model_type!r} is not known to go on from stored hidden states"
 
     def encode_from(self, k: int, hidden: Tensor, mask: Tensor) -> Encoded:
-        """Run only the layers above `k` on that layer's stored hidden states; equals the full pass.
+        """Run only the layers above `k`, up to the last that all heads share, on that layer's stored hidden states; equals `encode`.
 
         That holds for as long as the layers up to `k` are frozen and in eval mode; for ALBERT, whose layers share their
         weights, the whole backbone must be.
@@ -259,9 +270,9 @@ class Backbone(nn.Module):
         Raises:
             ConfigError: no such layer, or the architecture is outside the table.
         """
-        if not 0 <= k <= self.n_layers:
-            raise ConfigError(f"there is no layer {k} to run from: {self._source.name} has layers 0 (the embeddings) to {self.n_layers}.")
-        if k == self.n_layers:  # a final norm must not run twice
+        if not 0 <= k <= self._top:
+            raise ConfigError(f"there is no layer {k} to run from: {self._source.name} has layers 0 (the embeddings) to {self._top}.")
+        if k == self._top:  # a final norm must not run twice
             return Encoded(hidden, mask)
         layout = layout_of(self.model, self.config.model_type)
         if not layout.resumable:
@@ -270,7 +281,57 @@ class Backbone(nn.Module):
                 f"use one of {', '.join(LAYOUTS)}."
             )
         with self._autograd():
-            return Encoded(run_from(self.model, layout, k, hidden, mask.long()), mask)
+            return Encoded(run_from(self.model, layout, k, hidden, mask.long(), self._top), mask)
+
+    # Layers of one head's own (selective sharing, sequences Lema 2.2)
+
+    def give_own_layers(self, heads: Sequence[str], last: int) -> None:
+        """Let each head have the top layers for itself: the first the model's own, the others copies of them.
+
+        `encode` then ends below them, and `finish` runs a head's own.
+
+        Args:
+            heads: their names.
+            last: how many layers, 1 to n - 1.
+
+        Raises:
+            ConfigError: there are not that many layers, or they share their weights.
+        """
+        n_layers = self.require_layers(f"private_layers={last}", instead="private_layers=0")
+        layout = layout_of(self.model, self.config.model_type)
+        if not 1 <= last < n_layers:
+            raise ConfigError(f"private_layers={last}: {self._source.name} has {n_layers} layers; give 0 to {n_layers - 1}.")
+        if not layout.resumable:
+            raise ConfigError(f"private_layers={last} is not known to work for model type {self.config.model_type!r}; leave it at 0.")
+        self._top = n_layers - last
+        for head in heads[1:]:
+            self.private[head] = Upper(self.model, layout, self._top)
+
+    def finish(self, encoded: Encoded, head: str) -> Encoded:
+        """Return the last hidden states for a head, from those of the last layer that all heads share."""
+        if self._top == self.n_layers:
+            return encoded
+        upper = dict(self.private.items()).get(head)
+        assert upper is None or isinstance(upper, Upper)
+        layout = layout_of(self.model, self.config.model_type)
+        with self._autograd():
+            return Encoded(run_from(self.model, layout, self._top, encoded.hidden, encoded.mask.long(), upper=upper), encoded.mask)
+
+    def names_of_own(self, names: Sequence[str], last: int) -> dict[str, str]:
+        """Return how weights that a head had for itself (named as in `Upper`) are called in a backbone without such layers.
+
+        Args:
+            names: of the weights.
+            last: how many layers the head had.
+        """
+        layout = layout_of(self.model, self.config.model_type)
+        moved = {}
+        for name in names:
+            part, _, rest = name.partition(".")
+            index, _, within = rest.partition(".")
+            place = f"{layout.layers}.{int(index) + self.n_layers - last}.{within}" if part == "layers" else f"{layout.last}.{rest}"
+            moved[name] = f"model.{place}"
+        return moved
 
     # Freezing it
 
@@ -283,11 +344,11 @@ class Backbone(nn.Module):
     def still(self) -> int | None:
         """The highest layer whose hidden states never change: it and all below are frozen and in eval mode. None where there is none.
 
-        0 stands for the embeddings.
+        0 stands for the embeddings. Of layers that each head has for itself there is none.
         """
         if not self._frozen or not self._frozen_eval:
             return None
-        return self.n_layers if self._all_frozen else self._frozen - 1
+        return min(self.n_layers if self._all_frozen else self._frozen - 1, self._top)
 
     def freeze(self, groups: int, frozen_eval: bool = True) -> None:
         """Freeze the lowest `groups` groups and let the others train; 0 unfreezes everything.
@@ -302,7 +363,7 @@ class Backbone(nn.Module):
         all_groups = self.layer_groups() if groups else []
         if groups and not 0 <= groups <= len(all_groups):
             raise ConfigError(f"{groups} layer groups cannot be frozen: {self._source.name} has {len(all_groups)}, embeddings included.")
-        self.model.requires_grad_(True)
+        self.requires_grad_(True)
         for group in all_groups[:groups]:
             group.requires_grad_(False)
         self._frozen, self._frozen_eval = groups, frozen_eval
@@ -312,7 +373,7 @@ class Backbone(nn.Module):
     def train(self, mode: bool = True) -> Self:
         super().train(mode)
         if self._frozen and self._frozen_eval:
-            frozen = [self.model] if self._all_frozen else self.layer_groups()[: self._frozen]
+            frozen = [self.model, self.private] if self._all_frozen else self.layer_groups()[: self._frozen]
             for group in frozen:
                 group.eval()
         return self
@@ -351,7 +412,10 @@ class Backbone(nn.Module):
 
         Raises:
             ValueError: the options name no linear map of the backbone.
+            ConfigError: heads have layers of their own.
         """
+        if self._top < self.n_layers:
+            raise ConfigError("freezing=lora adds adapters to layers that all tasks share: set private_layers=0.")
         from peft.tuners.lora import LoraModel
 
         self._adapters = (LoraModel(self.model, options, "default"),)

@@ -61,7 +61,24 @@ class _Stored(nn.Module):
         return self._hidden
 
 
-def run_from(model: PreTrainedModel, layout: Layout, k: int, hidden: Tensor, mask: Tensor) -> Tensor:
+class Upper(nn.Module):
+    """Copies of the top layers of a model, which one head has for itself.
+
+    Args:
+        model: the base model, whose layers have weights of their own.
+        layout: where its parts sit.
+        k: the layer above which they are.
+    """
+
+    def __init__(self, model: PreTrainedModel, layout: Layout, k: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(copy.deepcopy(layer) for layer in list(model.get_submodule(layout.layers).children())[k:])
+        self.last: nn.Module | None = copy.deepcopy(find(model, layout.last)) if layout.last else None
+
+
+def run_from(
+    model: PreTrainedModel, layout: Layout, k: int, hidden: Tensor, mask: Tensor, upto: int | None = None, upper: Upper | None = None
+) -> Tensor:
     """Run the layers above `k` (0 <= k < n) on the hidden states of layer `k`.
 
     Args:
@@ -70,26 +87,33 @@ def run_from(model: PreTrainedModel, layout: Layout, k: int, hidden: Tensor, mas
         k: the layer that made `hidden`; 0 stands for the embeddings, projection included.
         hidden: float [B, T, d].
         mask: int64 [B, T], 1 on real tokens.
+        upto: the last layer to run; None for the top one.
+        upper: what stands in for the layers above `k`; None for the model's own.
 
     Returns:
-        The last hidden states, float [B, T, d].
+        The hidden states of the last layer that was run, float [B, T, d].
     """
     layers = list(model.get_submodule(layout.layers).children())
     if layout.shared:  # one entry a layer: the module of its group, repeated
         depth = int(model.config.num_hidden_layers)
         layers = [layers[index * len(layers) // depth] for index in range(depth)]
-    above = layers[k:]
+    above = layers[k:upto] if upper is None else list(upper.layers)
     parts: dict[str, nn.Module | None] = {"embeddings": _Stored(hidden), layout.layers: nn.ModuleList(above)}
     if layout.projection and find(model, layout.projection) is not None:
         parts[layout.projection] = nn.Identity()
     if layout.after_first and k > 0:
         parts[layout.after_first] = None
-    upper = graft(model, parts)
+    if layout.last and find(model, layout.last) is not None:
+        if upper is not None:
+            parts[layout.last] = upper.last
+        elif upto is not None and upto < len(layers):
+            parts[layout.last] = nn.Identity()
+    grafted = graft(model, parts)
     if layout.shared:
         config = copy.copy(model.config)
         config.num_hidden_layers = config.num_hidden_groups = len(above)
-        upper.get_submodule(layout.layers.rpartition(".")[0]).config = config  # type: ignore[assignment]
-    output: Tensor = upper(inputs_embeds=hidden, attention_mask=mask).last_hidden_state
+        grafted.get_submodule(layout.layers.rpartition(".")[0]).config = config  # type: ignore[assignment]
+    output: Tensor = grafted(inputs_embeds=hidden, attention_mask=mask).last_hidden_state
     return output
 
 

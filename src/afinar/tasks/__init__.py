@@ -2,6 +2,7 @@
 
 from afinar.tasks.base import TaskModule
 from afinar.tasks.masked_lm import MaskedLM
+from afinar.tasks.multitask import MultiTask
 from afinar.tasks.objective import Objective
 from afinar.tasks.pair_classification import PairClassification
 from afinar.tasks.question_answering import QuestionAnswering
@@ -11,6 +12,7 @@ from afinar.tasks.token_classification import TokenClassification
 
 __all__ = [
     "MaskedLM",
+    "MultiTask",
     "Objective",
     "PairClassification",
     "QuestionAnswering",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -24,7 +24,7 @@ from afinar.optim.groups import HEAD, layer_rates, parameter_groups
 from afinar.optim.optimizers import build_optimizer
 from afinar.seeds import derive
 from afinar.tasks.objective import Objective
-from afinar.types import Batch
+from afinar.types import Batch, Encoded
 
 
 class TaskModule(pl.LightningModule):
@@ -71,9 +71,11 @@ class TaskModule(pl.LightningModule):
         assert isinstance(objective, Objective)
         return objective
 
-    def _fed(self, batch: Batch) -> Iterator[tuple[str, Objective]]:
+    def _fed(self, batch: Batch) -> Iterator[tuple[str, Objective, Encoded]]:
+        """Yield each head that a batch feeds, with what it reads of the encoded batch."""
+        encoded = self._memory.encode(self.backbone, batch)
         for head in batch.heads:
-            yield head, self.objective(head)
+            yield head, self.objective(head), self.backbone.finish(encoded.seen_through(batch.views.get(head)), head)
 
     def parameter_counts(self) -> tuple[int, int]:
         """Return how many parameters train, and how many are frozen."""
@@ -88,14 +90,17 @@ class TaskModule(pl.LightningModule):
         torch.manual_seed(derive(self._seed, "dropout", self.current_epoch, self.global_rank))
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        encoded = self._memory.encode(self.backbone, batch)
-        losses = {head: objective.loss(encoded, batch.heads[head]) for head, objective in self._fed(batch)}
-        total = torch.stack(list(losses.values())).sum()
-        if len(losses) > 1:
+        losses = {head: objective.loss(encoded, batch.heads[head]) for head, objective, encoded in self._fed(batch)}
+        total = self.total(losses)
+        if len(self.objectives) > 1:
             for head, loss in losses.items():
                 self.log(f"train/{head}/loss", loss.detach(), batch_size=len(batch))
         self.log("train/loss", total.detach(), batch_size=len(batch), prog_bar=True)
         return total
+
+    def total(self, losses: Mapping[str, Tensor]) -> Tensor:
+        """Return the loss that is minimized, of those of the heads that a batch feeds: their sum."""
+        return torch.stack(list(losses.values())).sum()
 
     # Evaluation
 
@@ -107,18 +112,18 @@ class TaskModule(pl.LightningModule):
 
     def _evaluate(self, batch: Batch, split: str) -> STEP_OUTPUT:
         """Return the scores of each head, with the rows they belong to."""
-        encoded = self._memory.encode(self.backbone, batch)
         outputs: dict[str, Any] = {"rows": batch.rows, "scores": {}}
-        total = torch.zeros((), device=batch.rows.device)
-        for head, objective in self._fed(batch):
-            outputs["scores"][head], loss = objective.evaluate(encoded, batch.heads[head])
-            total = total + loss
-        self.log(f"{split}/loss", total, batch_size=len(batch), on_epoch=True, sync_dist=True)
+        losses: dict[str, Tensor] = {}
+        for head, objective, encoded in self._fed(batch):
+            outputs["scores"][head], losses[head] = objective.evaluate(encoded, batch.heads[head])
+        self._log_losses(losses, split, len(batch))
         return outputs
 
+    def _log_losses(self, losses: Mapping[str, Tensor], split: str, examples: int) -> None:
+        self.log(f"{split}/loss", self.total(losses), batch_size=examples, on_epoch=True, sync_dist=True)
+
     def predict_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
-        encoded = self._memory.encode(self.backbone, batch)
-        scores = {head: objective.head.scores(encoded, batch.heads[head]) for head, objective in self._fed(batch)}
+        scores = {head: objective.head.scores(encoded, batch.heads[head]) for head, objective, encoded in self._fed(batch)}
         return {"rows": batch.rows, "scores": scores}
 
     def on_validation_epoch_start(self) -> None:
@@ -132,21 +137,31 @@ class TaskModule(pl.LightningModule):
             self.objective(head).reset()
 
     def on_validation_epoch_end(self) -> None:
-        for head in self.objectives:
+        for head in self._judged():
             self.objective(head).finish_validation()
         self._log_results("validation")
 
     def on_test_epoch_end(self) -> None:
         self._log_results("test")
 
+    def _judged(self) -> Sequence[str]:
+        """Return the heads of which an evaluation saw examples, in any process."""
+        return list(self.objectives)
+
     def _log_results(self, split: str) -> None:
-        for head in self.objectives:
+        self.log_dict({f"{split}/{name}": value.float() for name, value in self._scores().items()})
+
+    def _scores(self) -> dict[str, Tensor]:
+        """Return the metrics of an evaluation."""
+        scores: dict[str, Tensor] = {}
+        for head in self._judged():
             # One head's metrics go by their own names; several are told apart by theirs.
-            prefix = split if len(self.objectives) == 1 else f"{split}/{head}"
+            prefix = "" if len(self.objectives) == 1 else f"{head}/"
             results = self.objective(head).results()
             # A loss over targets (masked LM) is the exact one; the batches' mean above stands where there is none.
             results.pop("loss", None)
-            self.log_dict({f"{prefix}/{name}": value.float() for name, value in results.items()})
+            scores |= {f"{prefix}{name}": value for name, value in results.items()}
+        return scores
 
     # Optimization
 
@@ -162,15 +177,21 @@ class TaskModule(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step", "name": "lr"}}
 
     def _parameter_groups(self) -> list[dict[str, Any]]:
-        rates = {} if self._head_lr is None else {HEAD: self._head_lr}
+        rates = {**self._rates(), **({} if self._head_lr is None else {HEAD: self._head_lr})}
         parts: dict[str, str] = {}
         if (decay := self.freezing.layer_decay) is not None:
             parts = {f"backbone.{name}": group for name, group in self.backbone.group_names().items()}
             names = ["embeddings", *(f"layer_{index}" for index in range(1, self.backbone.n_layers + 1))]
             rates |= dict(zip(names, layer_rates(self.lr, decay, self.backbone.n_layers), strict=True))
-        return parameter_groups(
-            self, rates=rates, part_of=lambda name: HEAD if name.startswith("objectives.") else parts.get(name, "backbone")
-        )
+        return parameter_groups(self, rates=rates, part_of=lambda name: self._part_of(name) or parts.get(name, "backbone"))
+
+    def _rates(self) -> dict[str, float]:
+        """Return rates by part, of parts that have their own."""
+        return {}
+
+    def _part_of(self, name: str) -> str | None:
+        """Return the part that a parameter outside the backbone belongs to; None for one of the backbone."""
+        return HEAD if name.startswith("objectives.") else None
 
     def configure_gradient_clipping(
         self, optimizer: Optimizer, gradient_clip_val: float | None = None, gradient_clip_algorithm: str | None = None

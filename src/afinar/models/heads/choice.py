@@ -12,6 +12,7 @@ from afinar.models.heads.decisions import DEFAULT_THRESHOLD, Threshold
 from afinar.models.heads.native import NativeHead, NativeTokenHead
 from afinar.models.heads.question_answering import NativeSpanHead
 from afinar.models.pooling import ClsPooling
+from afinar.models.usual import usual_decoding
 from afinar.types import TaskSpec
 
 
@@ -35,7 +36,7 @@ def native_head(
     """
     if spec.alignment is None and spec.answers is None:
         # A factory, maybe with options: what it would build needs the words' tags.
-        if getattr(decoding, "func", decoding) is not Free:
+        if getattr(decoding, "func", decoding) not in (Free, usual_decoding):
             does = "labels" if spec.labels else "scores"
             raise ConfigError(
                 f"decoding is for tasks that label words or find answers; task {spec.kind!r} {does} texts: leave it at decoding=none"
