@@ -69,6 +69,8 @@ def _write_words(folder: Path) -> None:
     """Write sentences with entities and with parts of speech, as columns and as data sets in the hub's layout."""
     entities, speech = (generate(kind, "train", 24, seed=0) for kind in ("ner", "pos"))
     write_conll(folder / "train.conll", ((row["tokens"], row["tags"]) for row in entities))
+    commands = ({"tokens": row["tokens"], "slots": row["tags"], "intent": PRAISE[at % 2]} for at, row in enumerate(entities))
+    (folder / "commands.jsonl").write_text("".join(json.dumps(row) + "\n" for row in commands), encoding="utf-8")
     write_conllu(folder / "train.conllu", ((row["tokens"], row["tags"]) for row in speech))
     for part in ("data/train", "data/validation", "data/test", "primeiro_harem_selective/train", "mini_harem_selective/test"):
         _write_classes(folder / "entities" / f"{part}-00000-of-00001.parquet", entities, "ner_tags", ENTITY_TAGS, declare=True)
@@ -190,6 +192,9 @@ def local_source(option: str, sources: Path) -> list[str]:
         **dict.fromkeys(("assin2_similarity", "stsb"), hub_folder("scores")),
         **dict.fromkeys(("squad", "squad_v2", "faquad"), hub_folder("questions")),
         "squad_json": [f"data.train={sources / 'train.json'}"],
+        "demo_tasks": sizes,
+        "demo_corpora": [*sizes, "data.tasks.names.reader.sizes={train: 40, validation: 20, test: 20}"],
+        "snips": [f"data.train={sources / 'commands.jsonl'}"],
     }[option]
 
 
@@ -202,7 +207,10 @@ def words_for(group: str, option: str, sources: Path) -> list[str]:
     plain = local_source("demo_sentiment", sources)
     text = local_source("demo_text", sources)
     words = ["data=demo_ner", *local_source("demo_ner", sources)]
+    several = ["data=demo_tasks", *local_source("demo_tasks", sources)]
     by_task = {
+        "multitask": several,
+        "shared": several,
         "sequence_classification": plain,
         "masked_lm": ["task=masked_lm", *text],
         "token_classification": words,
@@ -231,6 +239,9 @@ def words_for(group: str, option: str, sources: Path) -> list[str]:
     if group == "experiment":
         shorter = ["scheduler.warmup_steps=1", "data.batch_size=4"] if option == "tiny_pretraining" else []
         return [f"experiment={option}", *local_source(experiment_data[option], sources), *shorter]
+    if group in ("mixing", "weighting") or option == "by_task":
+        heads = ["+head@head.sentiment=linear", "+head@head.topic=native"] if group == "head" else []
+        return [*several, f"{group}={option}", *heads]
     if group in ("datamodule", "task"):
         return by_task[option]
     if group == "head" and option == "masked_lm":
@@ -254,13 +265,17 @@ def builds_and_learns(config: DictConfig, run: RunFolder) -> None:
 
 
 def learns(experiment: Experiment) -> None:
-    """One batch gives a finite loss, a gradient to every trained parameter of the backbone's top, and the optimizer takes a step."""
-    batch = next(iter(experiment.datamodule.train_dataloader()))
+    """A batch for each head gives a finite loss and a gradient to every trained parameter, and the optimizer takes a step."""
     module = experiment.module.train()
-    encoded = module.backbone.encode(batch.inputs, batch.blocks)
-    loss = torch.stack([module.objective(head).loss(encoded, fields) for head, fields in batch.heads.items()]).sum()
-    assert torch.isfinite(loss)
-    loss.backward()
+    fed: set[str] = set()
+    for batch in experiment.datamodule.train_dataloader():
+        if batch.heads.keys() <= fed:
+            continue
+        fed |= batch.heads.keys()
+        loss = module.total({head: objective.loss(encoded, batch.heads[head]) for head, objective, encoded in module._fed(batch)})
+        assert torch.isfinite(loss)
+        loss.backward()
+    assert fed == set(module.objectives)
     configured = module.configure_optimizers()
     assert configured is not None
     configured["optimizer"].step()
@@ -369,10 +384,10 @@ def test_the_names_of_options_above_are_all_there_are() -> None:
         return {file.stem for file in (conf_folder() / group).glob("*.yaml")}
 
     assert options("pooling") == set(POOLINGS)
-    assert options("head") == {*HEADS, *TOKEN_HEADS, *SPAN_HEADS, "masked_lm"}
-    assert options("decoding") == {*DECODINGS, "spans"}
+    assert options("head") == {*HEADS, *TOKEN_HEADS, *SPAN_HEADS, "masked_lm", "by_task"}
+    assert options("decoding") == {*DECODINGS, "spans", "by_task"}
     assert options("pairing") == {*PAIRINGS, "joint"}
-    assert options("loss") == {*LABEL_LOSSES, *NUMBER_LOSSES, "answer_span"}
+    assert options("loss") == {*LABEL_LOSSES, *NUMBER_LOSSES, "answer_span", "by_task"}
     assert options("alignment") == set(ALIGNMENTS)
 
 

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 GOLD_COLUMNS = ("label", "tags", "answers")
 """What holds gold answers in the examples of tasks."""
 _SOURCES = ("reader", "tokenizer", "train", "validation", "test")
-RESERVED = frozenset({"average", "loss"})
-"""Names of scores that a task's own would be taken for."""
+RESERVED = frozenset({"average", "loss", "row", "id", "text", "text_pair", "tokens", "offsets", "question", "context"})
+"""Names of scores and of columns of predictions that a task's own would be taken for."""
 
 
 class MultiTaskData(TextDataModule):
@@ -59,7 +59,7 @@ class MultiTaskData(TextDataModule):
     ) -> None:
         own = {"max_length": max_length, "limit": limit, "validation_size": validation_size}
         given = {**dict(zip(_SOURCES, sources, strict=False)), **options}
-        super().__init__(**given)
+        super().__init__(**{"reader": None, "train": None, **given})
         self.mixing = mixing or Mixing()
         shared = {**given, **{name: value for name, value in own.items() if value is not None}}
         _check_names(tasks)
@@ -178,8 +178,8 @@ class MultiTaskData(TextDataModule):
 
     def renew(self, epoch: int) -> None:
         if not self.fixed_texts:
-            for task in self.tasks.values():
-                task.renew(epoch)
+            for name in (name for names in self.sets for name in names):  # whom others follow before them
+                self.tasks[name].renew(epoch)
             self._examples["train"] = self.load("train")
 
     # What is predicted.
@@ -237,6 +237,8 @@ def _made(name: str, make: Callable[..., TextDataModule], shared: Mapping[str, A
         task: TextDataModule = getattr(make, "func", make)(**{**shared, **getattr(make, "keywords", {})})
     if isinstance(task, SupervisedData):
         task.head = name
+    if task.reader is None:
+        raise ConfigError(f"task '{name}' has no reader of its files: choose one, data=csv or data.tasks.{name}.reader")
     if getattr(task, "symmetric", False):
         raise ConfigError(f"data.tasks.{name}.symmetric: only a run of this task alone looks at pairs a second time; leave it out")
     return task
