@@ -17,10 +17,9 @@ import tempfile
 import time
 from pathlib import Path
 
-import torch
 from rich.console import Console
 from rich.table import Table
-from training import arguments, datamodule, transformers_trainer
+from training import arguments, trainer_parts, transformers_trainer
 
 from afinar.callbacks.progress import quiet_libraries
 
@@ -85,17 +84,7 @@ def run_afinar(frozen: list[str], varied: dict, options: argparse.Namespace) -> 
 
 def run_trainer(last: int, batch_size: int, options: argparse.Namespace) -> float:
     """Return the seconds of one epoch of transformers' Trainer that trains the head and the last layers alone."""
-    from datasets import Dataset
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer, DataCollatorWithPadding
-
-    data = datamodule(options)
-    tokenizer = AutoTokenizer.from_pretrained(options.model)
-    examples = [data.example("train", row) for row in range(data.sizes()["train"])]
-    names = list(data.spec.labels.names)
-    encoded = tokenizer([example["text"] for example in examples], truncation=True, max_length=data.inputs.max_length)
-    rows = Dataset.from_dict({**encoded, "labels": [names.index(example["label"]) for example in examples]})
-    torch.manual_seed(0)
-    model = AutoModelForSequenceClassification.from_pretrained(options.model, num_labels=len(names))
+    model, rows, collate = trainer_parts(options)
     # The pooler belongs to the head here as well.
     layers = model.base_model.encoder.layer
     for part in (model.base_model.embeddings, *layers[: len(layers) - last]):
@@ -103,9 +92,7 @@ def run_trainer(last: int, batch_size: int, options: argparse.Namespace) -> floa
     seconds = 0.0
     for some in (rows.select(range(min(4 * batch_size, len(rows)))), rows):
         with tempfile.TemporaryDirectory() as folder:
-            trainer = transformers_trainer(
-                model, DataCollatorWithPadding(tokenizer), folder, rows=some, per_device_train_batch_size=batch_size
-            )
+            trainer = transformers_trainer(model, collate, folder, rows=some, per_device_train_batch_size=batch_size)
             start = time.perf_counter()
             trainer.train()
             seconds = time.perf_counter() - start

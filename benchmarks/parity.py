@@ -67,11 +67,24 @@ def compare_seeds(runners: dict[str, Callable], load: Callable, options: argpars
     Console().print(table)
 
 
-def sampling_of(options: argparse.Namespace) -> Callable:
-    """Return what makes the training sampler."""
+def ready(kind: Callable, reader, options: argparse.Namespace, seed: int, **columns: str):
+    """Return the data module of a kind of task, set up for training, with the settings that `arguments` has."""
     from afinar.data import sampling
 
-    return partial(getattr(sampling, options.sampling), **({"pool": options.pool} if options.pool else {}))
+    data = kind(
+        reader,
+        options.model,
+        train=options.train,
+        validation=options.validation,
+        limit=options.examples,
+        batch_size=options.batch_size,
+        sampling=partial(getattr(sampling, options.sampling), **({"pool": options.pool} if options.pool else {})),
+        seed=seed,
+        **columns,
+    )
+    data.prepare_data()
+    data.setup("fit")
+    return data
 
 
 def fit_and_predict(module, data, options: argparse.Namespace) -> list[dict]:
@@ -103,21 +116,8 @@ def datamodule(options: argparse.Namespace, seed: int):
     from afinar.data.readers import JsonlReader, reader_for
     from afinar.data.token_classification import TokenClassificationData
 
-    data = TokenClassificationData(
-        reader_for(options.train, JsonlReader()),
-        options.model,
-        train=options.train,
-        validation=options.validation,
-        tokens_column=options.tokens_column,
-        tags_column=options.tags_column,
-        limit=options.examples,
-        batch_size=options.batch_size,
-        sampling=sampling_of(options),
-        seed=seed,
-    )
-    data.prepare_data()
-    data.setup("fit")
-    return data
+    columns = {"tokens_column": options.tokens_column, "tags_column": options.tags_column}
+    return ready(TokenClassificationData, reader_for(options.train, JsonlReader()), options, seed, **columns)
 
 
 def score(gold: list[list[str]], predicted: list[list[str]]) -> float:

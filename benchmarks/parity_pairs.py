@@ -14,7 +14,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from parity import arguments, compare_seeds, fit_and_predict, fit_and_predict_with_trainer, sampling_of
+from parity import arguments, compare_seeds, fit_and_predict, fit_and_predict_with_trainer, ready
 from training import task_module
 
 
@@ -35,22 +35,9 @@ def datamodule(options: argparse.Namespace, seed: int):
     from afinar.data.readers import CsvReader
     from afinar.data.regression import PairRegressionData
 
-    data = (partial(PairRegressionData, scaling=options.scaling) if options.numbers else PairClassificationData)(
-        CsvReader(),
-        options.model,
-        train=options.train,
-        validation=options.validation,
-        text_column=options.text_column,
-        text_pair_column=options.text_pair_column,
-        label_column=options.label_column,
-        limit=options.examples,
-        batch_size=options.batch_size,
-        sampling=sampling_of(options),
-        seed=seed,
-    )
-    data.prepare_data()
-    data.setup("fit")
-    return data
+    kind = partial(PairRegressionData, scaling=options.scaling) if options.numbers else PairClassificationData
+    names = ("text_column", "text_pair_column", "label_column")
+    return ready(kind, CsvReader(), options, seed, **{name: getattr(options, name) for name in names})
 
 
 def score(gold: list, predicted: list, options: argparse.Namespace) -> float:

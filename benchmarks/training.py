@@ -149,6 +149,12 @@ def lightning(precision: str = "float32", **options):
 
 def run_trainer(options: argparse.Namespace, precision: str, strategy: str) -> tuple[float, float]:
     """One epoch of transformers' Trainer on the same examples, tokenized beforehand."""
+    model, rows, collate = trainer_parts(options)
+    return fit_with_trainer(model, rows, collate, options, precision, strategy)
+
+
+def trainer_parts(options: argparse.Namespace):
+    """Return what transformers' Trainer is given: the model, the training examples, tokenized, and what makes batches of them."""
     from datasets import Dataset
     from transformers import AutoModelForSequenceClassification, AutoTokenizer, DataCollatorWithPadding
 
@@ -160,7 +166,7 @@ def run_trainer(options: argparse.Namespace, precision: str, strategy: str) -> t
     rows = Dataset.from_dict({**encoded, "labels": [names.index(example["label"]) for example in examples]})
     torch.manual_seed(0)
     model = AutoModelForSequenceClassification.from_pretrained(options.model, num_labels=len(names))
-    return fit_with_trainer(model, rows, DataCollatorWithPadding(tokenizer), options, precision, strategy)
+    return model, rows, DataCollatorWithPadding(tokenizer)
 
 
 def fit_with_trainer(model, rows, collate: Callable, options: argparse.Namespace, precision: str, strategy: str) -> tuple[float, float]:

@@ -100,6 +100,20 @@ def test_early_stopping_stops_and_keeps_the_best(train: Train) -> None:
     assert "stopped early after 15 of 30 planned optimizer steps, 3 of 6 epochs" in answers[-1].err
 
 
+# Validation
+
+
+def test_validation_every_so_many_steps_whatever_the_epochs(train: Train) -> None:
+    words = ["trainer.max_epochs=-1", "trainer.max_steps=6", "trainer.val_check_interval=2", "trainer.check_val_every_n_epoch=null"]
+    run = train(*words, "logger=csv")
+    with (run.path / "csv" / "metrics.csv").open(encoding="utf-8", newline="") as file:
+        validated = [(int(row["epoch"]), int(row["step"])) for row in csv.DictReader(file) if row["validation/loss"]]
+    assert validated == [(0, 1), (0, 3), (1, 5)], "an epoch has 5 steps"
+    assert run.metrics["train"]["steps"] == run.metrics["train"]["planned_steps"] == 6
+    assert read_checkpoint(run.last)["global_step"] == 6
+    assert run.status["status"] == "done"
+
+
 # Throughput
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,45 @@ def test_the_preview_shows_each_example_and_what_differs_in_its_copies(small: li
     assert "augmented copies of 40 training examples" in answer.err
     assert not list(tmp_path.iterdir())
     assert done("augment", *words, "augmentation=swap", "augmentation.copies=2", "n=3").out == answer.out
+
+
+@pytest.mark.parametrize("flags", [["--config-dir", "FOLDER"], ["--config-dir=FOLDER"], ["-cd", "FOLDER"]])
+def test_the_preview_knows_options_of_ones_own(flags: list[str], fast: list[str], labelled: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "mine, new=er"
+    options = {
+        "data": f"# @task token_classification\ndefaults: [conll]\ntrain: {labelled / 'train.conll'}\n",
+        "augmentation": "defaults: [synonyms]\ncopies: 3\n",
+    }
+    for group, text in options.items():
+        (folder / group).mkdir(parents=True)
+        (folder / group / "mine.yaml").write_text(text, encoding="utf-8")
+    named = [flag.replace("FOLDER", str(folder)) for flag in flags]
+    answer = done("augment", "data=mine", *named, *fast, "augmentation=mine", "~metrics", "n=2")
+    blocks = answer.out.strip().split("\n\n")
+    assert len(blocks) == 2
+    assert all(block.lstrip().startswith("words: ") for block in blocks)
+    copies, examples, equal = map(int, re.findall(r"\d+", answer.err))
+    assert copies + equal == 3 * examples
+    error = afinar("augment", "data=mine", *named, "augmentation=mien").error
+    assert error.startswith("augmentation=mien: there is no such option. Did you mean 'mine'?")
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--config-dir"], "--config-dir names no folder: write --config-dir FOLDER"),
+        (["-cd="], "-cd names no folder: write -cd FOLDER"),
+    ],
+)
+def test_a_flag_without_its_folder(flags: list[str], message: str, small: list[str]) -> None:
+    assert afinar("augment", *small, "augmentation=swap", *flags).error == message
+
+
+def test_the_folder_that_is_missing_is_missing_in_a_run_too(small: list[str]) -> None:
+    words = [*small, "augmentation=swap", "--config-dir=nowhere"]
+    error = afinar("augment", *words).error
+    assert "nowhere' not found" in error
+    assert afinar("train", *words).error == error
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from afinar.augmentation.formats import FORMATS, Entry, recognize
 from afinar.errors import ConfigError, DataError, nearest
+from afinar.user_files import nearest_beside, path_of, unreadable
 
 LANGUAGES = ("en", "pt")
 """The languages that this project ships synonyms, words of grammar and intensifiers for."""
@@ -98,23 +99,21 @@ def read(file: str) -> tuple[Path, bytes]:
     Raises:
         DataError: there is no such file, or it is a folder, unreadable, empty or a damaged archive.
     """
-    path = Path(file).expanduser()
-    if path.is_dir():
-        raise DataError(f"augmentation: the lexicon {path} is a folder; name a file in it")
+    beginning = "augmentation: the lexicon "
+    path = path_of(file, beginning)
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        neighbours = [neighbour.name for neighbour in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise DataError(f"augmentation: there is no lexicon '{path.name}' in {path.parent}.{nearest(path.name, neighbours)}") from None
+        raise DataError(f"augmentation: there is no lexicon '{path.name}' in {path.parent}.{nearest_beside(path)}") from None
     except OSError as error:
-        raise DataError(f"augmentation: the lexicon {path} cannot be read ({error.strerror}); check its permissions") from None
+        raise unreadable(path, beginning, error) from None
     if content.startswith(b"\x1f\x8b"):
         try:
             content = gzip.decompress(content)
         except (OSError, EOFError, ValueError) as error:
             raise DataError(f"{path} is a damaged gzip archive ({error}); get it again") from None
     if not content.strip():
-        raise DataError(f"augmentation: the lexicon {path} is empty")
+        raise DataError(f"{beginning}{path} is empty")
     return path, content
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 from filelock import FileLock
 from torch import nn
@@ -20,7 +21,6 @@ from afinar.models.frozen import FrozenLayers, Rows
 from afinar.models.heads import TextHead
 from afinar.models.states import KnownStates, StateStore
 
-_ITEM = {"float32": 4, "float16": 2}
 _GB = 1e9
 _MAKING = "making-"
 
@@ -118,7 +118,7 @@ class Reuse(pl.Callback):
                     say(f"  reuse: {what}: read from {folder}")
                     return store
             sizes = layers.sizes(rows)
-            size = sum(sizes) * layers.backbone.hidden_size * _ITEM[layers.dtype]
+            size = sum(sizes) * layers.backbone.hidden_size * np.dtype(layers.dtype).itemsize
             _make_room(self.root, size, freezing)
             started = time.time()
             temporary = Path(tempfile.mkdtemp(dir=self.root, prefix=_MAKING))

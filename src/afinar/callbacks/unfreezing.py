@@ -20,7 +20,7 @@ class UnfreezingSchedule(pl.Callback):
         self._groups = 0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        """Freeze what the first step does not train.
+        """Count the groups that unfreeze with time; what is frozen at a step is settled before its batch.
 
         Raises:
             ConfigError: several devices whose strategy waits for the gradient of every weight.

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from afinar.commands.composition import compose
-from afinar.commands.options import quote_paths, wants_help
+from afinar.commands.options import own_options, wants_help
 from afinar.console import out, say
 from afinar.errors import ConfigError, UserError
 
@@ -14,7 +14,8 @@ HELP = """Show training examples and their augmented copies, as `afinar train` w
 
 usage: afinar augment augmentation=OPTION [group=option] [key=value] ... [n=5]
 
-  n=5             how many examples to show
+  n=5                   how many examples to show
+  --config-dir FOLDER   options of your own, as for `afinar train`
 
     afinar augment data=csv data.train=train.csv augmentation=eda augmentation.copies=3 lexicon=en"""
 
@@ -24,10 +25,11 @@ def main(words: Sequence[str]) -> int:
     if wants_help(words):
         print(HELP)
         return 0
-    asked = [word.removeprefix("n=") for word in words if word.startswith("n=")]
-    if asked and not (asked[-1].isdigit() and int(asked[-1])):
-        raise UserError(f"n={asked[-1]}: give the number of examples to show, from 1")
-    config = compose([quote_paths(word) for word in words if not word.startswith("n=")])
+    options, others = own_options(words, {"n": "5"})
+    examples = str(options["n"])
+    if not (examples.isdigit() and int(examples)):
+        raise UserError(f"n={examples}: give the number of examples to show, from 1")
+    config = compose(others)
     # Heavy libraries load here, so that the help page and a mistyped key answer at once.
     from afinar.experiment import create
     from afinar.pretrained import resolve_model
@@ -40,7 +42,7 @@ def main(words: Sequence[str]) -> int:
     datamodule.examples("train")
     for note in datamodule.notes():
         say(f"  {note}")
-    for line in lines(datamodule, int(asked[-1]) if asked else 5):
+    for line in lines(datamodule, int(examples)):
         out.print(line, markup=False)
     return 0
 

@@ -16,7 +16,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from afinar.commands.implied import implied
 from afinar.commands.naming import register_resolvers
-from afinar.commands.options import is_override
+from afinar.commands.options import is_override, quoted, split_folders
 from afinar.conf import conf_folder
 from afinar.errors import ConfigError, nearest
 
@@ -49,8 +49,14 @@ def compose(words: Sequence[str]) -> DictConfig:
         ConfigError: for everything that a person mistyped.
     """
     register_resolvers()
+    folders, overrides = split_folders(words)
+    # Hydra, too, looks into one folder alone, the last.
+    for folder in folders[-1:]:
+        if not folder.is_dir():
+            raise ConfigError(f"Additional config directory '{folder.absolute()}' not found")
+        overrides.append(f"hydra.searchpath=[{quoted(str(folder.absolute()))}]")
     with readable_errors(), hydra.initialize_config_dir(str(conf_folder()), version_base="1.3"):
-        return hydra.compose("train", [*words, *implied(words)])
+        return hydra.compose("train", [*overrides, *implied(words)])
 
 
 def flags_first(words: Sequence[str]) -> list[str]:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
-from pathlib import Path
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
+from afinar.commands.options import split_folders
 from afinar.conf import conf_folder
 from afinar.errors import ConfigError
 
 _HEADER = re.compile(r"#\s*@(\w+)\s+(\S+)\s*")
-_FOLDER_FLAGS = ("--config-dir", "-cd")
 
 
 def implied(words: Sequence[str]) -> list[str]:
@@ -61,16 +59,9 @@ def _asked(keys: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
 
 def header(option: str, words: Sequence[str] = ()) -> dict[str, str]:
     """Return the keys in the header of a `data` option, Hydra's own (`package`) left out; nothing where there is no such file."""
-    for folder in (*_own_folders(words), conf_folder()):
+    for folder in (*split_folders(words)[0], conf_folder()):
         file = folder / "data" / f"{option}.yaml"
         if re.fullmatch(r"\w+", option) and file.is_file():
             lines = (_HEADER.fullmatch(line) for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("#"))
             return {found[1]: found[2] for found in lines if found and found[1] != "package"}
     return {}
-
-
-def _own_folders(words: Sequence[str]) -> list[Path]:
-    """Return the folders of options that flags name."""
-    following = [after for flag, after in pairwise(words) if flag in _FOLDER_FLAGS]
-    joined = [word.partition("=")[2] for word in words if word.partition("=")[0] in _FOLDER_FLAGS]
-    return [Path(folder) for folder in (*following, *joined)]

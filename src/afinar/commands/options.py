@@ -11,6 +11,8 @@ import yaml
 
 from afinar.errors import ConfigError, nearest
 
+_FOLDER_FLAGS = ("--config-dir", "-cd")
+
 
 def split_options(words: Sequence[str], own: Mapping[str, Any], command: str) -> tuple[dict[str, Any], list[str]]:
     """Return the command's own options with their defaults filled in, and the remaining words: overrides.
@@ -21,22 +23,47 @@ def split_options(words: Sequence[str], own: Mapping[str, Any], command: str) ->
     Raises:
         ConfigError: for a word without ``=``, or a missing option.
     """
-    options: dict[str, Any] = {}
-    overrides: list[str] = []
+    for word in words:
+        if "=" not in word:
+            raise ConfigError(f"'{word}' is no option of `afinar {command}`: write key=value.{nearest(word.lstrip('-'), own)}")
+    options, overrides = own_options(words, own)
+    for key, value in options.items():
+        if value is ...:
+            raise ConfigError(f"`afinar {command}` needs {key}=...; see `afinar {command} --help`")
+    return options, overrides
+
+
+def own_options(words: Sequence[str], own: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Return the command's own options, by name as `own` has their defaults, and the remaining words, with their paths quoted."""
+    options = dict(own)
+    others: list[str] = []
     for word in words:
         key, equals, value = word.partition("=")
-        if not equals:
-            raise ConfigError(f"'{word}' is no option of `afinar {command}`: write key=value.{nearest(word.lstrip('-'), own)}")
-        if key in own:
+        if equals and key in own:
             options[key] = _value(value)
         else:
-            overrides.append(quote_paths(word))
-    for key, default in own.items():
-        if key not in options:
-            if default is ...:
-                raise ConfigError(f"`afinar {command}` needs {key}=...; see `afinar {command} --help`")
-            options[key] = default
-    return options, overrides
+            others.append(quote_paths(word))
+    return options, others
+
+
+def split_folders(words: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """Return the folders of options that flags name (``--config-dir FOLDER``), and the remaining words.
+
+    Raises:
+        ConfigError: a flag names none.
+    """
+    folders: list[Path] = []
+    others: list[str] = []
+    coming = iter(words)
+    for word in coming:
+        flag, equals, value = word.partition("=")
+        if flag not in _FOLDER_FLAGS:
+            others.append(word)
+        elif folder := value if equals else next(coming, ""):
+            folders.append(Path(folder))
+        else:
+            raise ConfigError(f"{flag} names no folder: write {flag} FOLDER")
+    return folders, others
 
 
 def is_override(word: str) -> bool:
@@ -54,10 +81,11 @@ def quote_paths(word: str) -> str:
     if key.startswith("-"):
         return word
     paths = [value] if _is_path(value) else value.split(",")
-    return f"{key}={','.join(map(_quoted, paths))}" if all(map(_is_path, paths)) else word
+    return f"{key}={','.join(map(quoted, paths))}" if all(map(_is_path, paths)) else word
 
 
-def _quoted(path: str) -> str:
+def quoted(path: str) -> str:
+    """Quote a path for Hydra where its name holds what Hydra would read as its own syntax."""
     if re.fullmatch(r"[\w./:+-]+", path, re.ASCII):
         return path
     # Hydra takes backslashes as they are, but for those that stand before a quote.

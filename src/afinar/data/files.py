@@ -6,6 +6,7 @@ import codecs
 from pathlib import Path
 
 from afinar.errors import ConfigError, DataError, nearest
+from afinar.user_files import missing, path_of, unreadable
 
 
 def read_bytes(source: str, split: str) -> tuple[Path, bytes]:
@@ -15,18 +16,13 @@ def read_bytes(source: str, split: str) -> tuple[Path, bytes]:
         DataError: there is no such file, it is a folder, unreadable or empty.
     """
     key = option_of(split)
-    path = Path(source).expanduser()
-    if path.is_dir():
-        raise DataError(f"{key}={path} is a folder; name a file in it")
+    path = path_of(source, f"{key}=")
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        if not path.parent.is_dir():
-            raise DataError(f"{key}: there is no folder '{path.parent}' to read '{path.name}' from") from None
-        neighbours = [neighbour.name for neighbour in path.parent.iterdir()]
-        raise DataError(f"{key}: there is no file '{path.name}' in {path.parent.resolve()}.{nearest(path.name, neighbours)}") from None
+        raise missing(path, key) from None
     except OSError as error:
-        raise DataError(f"{key}: {path} cannot be read ({error.strerror}); check its permissions") from None
+        raise unreadable(path, f"{key}: ", error) from None
     if not content:
         raise DataError(f"{key}: {path} is empty")
     return path, content

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from afinar.errors import ConfigError
-from afinar.models.freezing import Freezing, count
+from afinar.models.freezing import Freezing, count, parameter_count
 
 if TYPE_CHECKING:
     from afinar.models.backbone import Backbone
@@ -63,6 +63,5 @@ class LowRank(Freezing):
             ) from error
 
     def freeze(self, backbone: Backbone) -> str:
-        total = sum(parameter.numel() for parameter in backbone.parameters())
-        trained = sum(parameter.numel() for parameter in backbone.parameters() if parameter.requires_grad)
+        total, trained = parameter_count(backbone), parameter_count(backbone, trained=True)
         return f"LoRA of rank {self.rank}: {count(trained)} adapter parameters train beside {count(total - trained)} frozen ones"

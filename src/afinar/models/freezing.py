@@ -97,7 +97,7 @@ class FullFineTuning(Freezing):
 
     def freeze(self, backbone: Backbone) -> str:
         backbone.freeze(0)
-        return f"nothing frozen; all {count(_parameters(backbone))} backbone parameters train"
+        return f"nothing frozen; all {count(parameter_count(backbone))} backbone parameters train"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,11 +199,12 @@ def count(number: int) -> str:
     return str(number)
 
 
+def parameter_count(backbone: Backbone, trained: bool = False) -> int:
+    """Return how many parameters a backbone has, or how many of them train."""
+    return sum(parameter.numel() for parameter in backbone.parameters() if parameter.requires_grad or not trained)
+
+
 def _report(what: str, frozen_eval: bool, backbone: Backbone) -> str:
     mode = "frozen and in eval mode: dropout off there" if frozen_eval else "frozen, dropout still on there"
-    total, trained = _parameters(backbone), _parameters(backbone, trained=True)
+    total, trained = parameter_count(backbone), parameter_count(backbone, trained=True)
     return f"{what} {mode}; {count(trained)} of {count(total)} backbone parameters train"
-
-
-def _parameters(backbone: Backbone, trained: bool = False) -> int:
-    return sum(parameter.numel() for parameter in backbone.parameters() if parameter.requires_grad or not trained)

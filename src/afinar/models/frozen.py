@@ -16,10 +16,8 @@ from afinar.models.backbone import Backbone
 from afinar.models.states import Key, StateStore, row_keys
 from afinar.types import Batch
 
-POSITIONS = {"cpu": 4096}
-"""Positions that are computed together, by type of device."""
-
-POSITIONS_ELSEWHERE = 65536
+ON_CPU, ELSEWHERE = 4096, 65536
+"""Positions that are computed together, by the device."""
 
 _CHECKED = 4
 
@@ -105,7 +103,7 @@ class FrozenLayers:
 
     def run(self, rows: Rows) -> Iterator[tuple[list[int], list[Tensor]]]:
         """Yield numbers of rows and the states of each, float [t, d] (of a summary [1, d]), some rows at a time."""
-        for chosen in rows.batches(POSITIONS.get(self.device.type, POSITIONS_ELSEWHERE)):
+        for chosen in rows.batches(ON_CPU if self.device.type == "cpu" else ELSEWHERE):
             yield chosen, self._states([rows.inputs[row] for row in chosen])
 
     def check(self, store: StateStore, rows: Rows) -> None:

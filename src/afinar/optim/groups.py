@@ -11,11 +11,11 @@ from torch import nn
 
 from afinar.errors import ConfigError
 
-# Third-party normalizations seldom inherit from torch's: LlamaRMSNorm, T5LayerNorm, LayerNorm2d.
-_NORM_NAME = re.compile(r"norm(\dd)?$", re.IGNORECASE)
 HEAD = "head"
 """The part of a model that is no backbone."""
 
+# Third-party normalizations seldom inherit from torch's: LlamaRMSNorm, T5LayerNorm, LayerNorm2d.
+_NORM_NAME = re.compile(r"norm(\dd)?$", re.IGNORECASE)
 _NORM_TYPES = (nn.LayerNorm, nn.RMSNorm, nn.GroupNorm)
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO
 
 import numpy as np
 
 from afinar.errors import DataError
+from afinar.models.word_vectors.headed import Headed
 from afinar.models.word_vectors.opening import opened
 from afinar.models.word_vectors.text import Vector, show
 
@@ -18,20 +18,8 @@ _CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
-class BinaryVectors:
-    """A file of word2vec's binary format, little endian, with or without a line break after each record.
-
-    Attributes:
-        path: the file.
-        width: numbers to a word.
-        count: the words that the header says.
-        header_line: where it stands, counted from 1.
-    """
-
-    path: Path
-    width: int
-    count: int
-    header_line: int
+class BinaryVectors(Headed):
+    """A file of word2vec's binary format, little endian, with or without a line break after each record."""
 
     name = "word2vec binary"
 
@@ -78,6 +66,6 @@ class BinaryVectors:
 
     def _wrong(self, number: int, what: str) -> DataError:
         return DataError(
-            f"{self._place(number + 1)}: {what}; the header (line {self.header_line}) says {self.count} words of {self.width} numbers: "
+            f"{self._place(number + 1)}: {what}; {self.says} {self.count} words of {self.width} numbers: "
             "download the file again, or correct the header"
         )

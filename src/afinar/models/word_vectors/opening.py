@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
-from afinar.errors import DataError, nearest
+from afinar.errors import DataError
+from afinar.user_files import missing, path_of, unreadable
 
 KEY = "model.word_vectors"
 """The option by which the user names the file."""
@@ -24,14 +25,9 @@ def existing(name: str) -> Path:
     Raises:
         DataError: there is no such file, it is a folder, or empty.
     """
-    path = Path(name).expanduser()
-    if path.is_dir():
-        raise DataError(f"{KEY}={path} is a folder; name a file in it")
-    if not path.parent.is_dir():
-        raise DataError(f"{KEY}: there is no folder '{path.parent}' to read '{path.name}' from")
+    path = path_of(name, f"{KEY}=")
     if not path.exists():
-        neighbours = [neighbour.name for neighbour in path.parent.iterdir()]
-        raise DataError(f"{KEY}: there is no file '{path.name}' in {path.parent.resolve()}.{nearest(path.name, neighbours)}")
+        raise missing(path, KEY)
     if not path.stat().st_size:
         raise DataError(f"{KEY}: {path} is empty; give a file of word vectors")
     return path
@@ -59,4 +55,4 @@ def opened(path: Path, place: Callable[[], str]) -> Iterator[IO[bytes]]:
     except (gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"{place()}: the compressed data are damaged ({error}); download the file again") from None
     except OSError as error:
-        raise DataError(f"{KEY}: {path} cannot be read ({error.strerror or error}); check its permissions") from None
+        raise unreadable(path, f"{KEY}: ", error) from None

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from afinar.errors import DataError
+from afinar.models.word_vectors.headed import Headed
 from afinar.models.word_vectors.opening import opened
 
 Vector = NDArray[np.float32]
@@ -47,20 +48,8 @@ class TextVectors:
 
 
 @dataclass(frozen=True)
-class HeadedTextVectors:
-    """The same below a header `count width`, as word2vec and fastText write it; the file must keep both.
-
-    Attributes:
-        path: the file.
-        width: numbers to a word.
-        count: the words that the header says.
-        header_line: where it stands, counted from 1.
-    """
-
-    path: Path
-    width: int
-    count: int
-    header_line: int
+class HeadedTextVectors(Headed):
+    """The same below a header `count width`, as word2vec and fastText write it; the file must keep both."""
 
     name = "text with a header"
 
@@ -70,16 +59,15 @@ class HeadedTextVectors:
         Raises:
             DataError: as without a header, or the file has more or fewer words than the header says, or of another width.
         """
-        header = f"the header (line {self.header_line}) says"
         found = 0
         for number, line in numbered_lines(self.path):
             if number <= self.header_line:
                 continue
             if found == self.count:
                 raise DataError(
-                    f"{self.path}:{number}: more words than {header} ({self.count}); write the right count there, or delete that line"
+                    f"{self.path}:{number}: more words than {self.says} ({self.count}); write the right count there, or delete that line"
                 )
-            yield _record(line, f"{self.path}:{number}", self.width, header)
+            yield _record(line, f"{self.path}:{number}", self.width, self.says)
             found += 1
         if found != self.count:
             raise DataError(
