@@ -189,6 +189,26 @@ def test_resuming_pretraining_equals_never_having_stopped(
     assert_same_run(only_run(tmp_path / "straight"), only_run(tmp_path / "interrupted"))
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["mixing=square_root", "weighting=equalized", "private_layers=1"],
+        pytest.param(["mixing=uniform", "weighting=uncertainty", "data.num_workers=1"], marks=pytest.mark.slow),
+    ],
+    ids=["equalized", "uncertain"],
+)
+def test_resuming_several_tasks_equals_never_having_stopped(
+    words: list[str], fast: list[str], interrupt: Interrupt, tmp_path: Path
+) -> None:
+    """The second epoch goes on where the first one stopped in each data set, and with the weights of the losses."""
+    sizes = [f"data.{key}reader.sizes={{train: {train}, validation: 6, test: 6}}" for key, train in (("", 40), ("tasks.names.", 12))]
+    words = ["data=demo_corpora", *sizes, *fast, *words, "trainer.max_epochs=2"]
+    interrupt(*words, epoch=1, batch=2)
+    done("train", *words, "resume=true", f"output={tmp_path / 'interrupted'}")
+    done("train", *words, f"output={tmp_path / 'straight'}")
+    assert_same_run(only_run(tmp_path / "straight"), only_run(tmp_path / "interrupted"))
+
+
 @pytest.mark.slow
 def test_a_run_can_be_interrupted_again_and_at_the_very_start_of_an_epoch(small: list[str], interrupt: Interrupt, tmp_path: Path) -> None:
     words = [*small, "trainer.max_epochs=3"]

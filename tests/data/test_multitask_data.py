@@ -281,4 +281,4 @@ def test_pairs_in_separate_encodings_share_no_text(tokenizers: dict[str, Any]) -
     text = partial(SequenceClassificationData, text_column="premise")
     reader = DemoReader("pairs", {"train": 12, "validation": 6})
     with pytest.raises(ConfigError, match="pairs in separate encodings cannot share their texts"):
-        MultiTaskData({"text": text, "pairs": pairs}, reader, tokenizers["bert"], "train", "validation")
+        MultiTaskData({"first": text, "pairs": pairs}, reader, tokenizers["bert"], "train", "validation")

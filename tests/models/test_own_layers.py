@@ -71,9 +71,8 @@ def test_groups_hold_every_copy_once(folder: Path) -> None:
     assert len(grouped) == len(set(grouped))
     assert set(grouped) == set(backbone.parameters())
     plain = Backbone(str(folder)).layer_groups()
-    copies = [
-        sum(p.numel() for p in own.parameters()) / sum(p.numel() for p in one.parameters()) for own, one in zip(groups, plain, strict=True)
-    ]
+    sizes = [[sum(parameter.numel() for parameter in group.parameters()) for group in of] for of in (groups, plain)]
+    copies = [own / one for own, one in zip(*sizes, strict=True)]
     # What runs after the first layer alone (a convolution) is shared.
     assert copies == [1.0, 1.0, 3.0, 3.0]
 

@@ -79,14 +79,19 @@ def _varied(config: DictConfig) -> Iterator[Override]:
 
 def _last_given(overrides: Iterable[str]) -> dict[str, Override]:
     """Return the overrides by key; of a key that is given twice the last one counts, as for Hydra."""
-    return {override.key_or_group: override for override in OverridesParser.create().parse_overrides(list(overrides))}
+    return {_key(override): override for override in OverridesParser.create().parse_overrides(list(overrides))}
+
+
+def _key(override: Override) -> str:
+    """Return what an override is about; of an option for one place (``head@head.slots``) with that place."""
+    return f"{override.key_or_group}@{override.package}" if override.package else override.key_or_group
 
 
 def _readable(override: Override) -> str:
     value = str(override.get_value_element_as_str())
     # A path would nest folders, and its last part says enough.
     value = re.sub(r"[^\w.:-]+", "_", value.rstrip("/").split("/")[-1]).strip("_")
-    key = override.key_or_group.split("/")[-1]
+    key = override.package or override.key_or_group.split("/")[-1]
     last = key.split(".")[-1]
     return f"{key if last == 'name' else last}={value}"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -44,8 +44,9 @@ def write_records(target: Path, records: Iterable[Mapping[str, Any]]) -> None:
         return
     stream = iter(records)
     first = next(stream, {})
-    if first and "tokens" not in first:
-        raise ConfigError(f"predictions={target}: only predictions of words can be written in CoNLL; name a file that ends in .jsonl")
+    if first and not {"tokens", "prediction"} <= first.keys():
+        one = ", or a task that labels words, task=NAME" if any("prediction" in found for found in _by_task(first)) else ""
+        raise ConfigError(f"predictions={target}: only predictions of words can be written in CoNLL; name a file that ends in .jsonl{one}")
     write_lines(target, (f"{line}\n" for line in conll_lines(chain([first] if first else [], stream))))
 
 
@@ -62,4 +63,9 @@ def _holds_predictions(file: Path) -> bool:
         record = json.loads(line)
     except ValueError:
         return False
-    return isinstance(record, dict) and {"row", "prediction"} <= record.keys()
+    return isinstance(record, dict) and "row" in record and any("prediction" in found for found in (record, *_by_task(record)))
+
+
+def _by_task(record: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield what a record of several tasks holds of each."""
+    yield from (value for value in record.values() if isinstance(value, dict))

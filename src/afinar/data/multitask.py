@@ -259,7 +259,9 @@ def _check_names(tasks: Mapping[str, Any]) -> None:
     for name in tasks:
         taken = name in RESERVED or any(hasattr(kind(), name) for kind in (nn.ModuleDict, nn.ParameterDict))
         if taken or not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII):
-            raise ConfigError(f"data.tasks.{name}: a task cannot bear this name; use letters, digits and _, and no word of PyTorch's own")
+            raise ConfigError(
+                f"data.tasks.{name}: a task cannot bear this name; use letters, digits and _, and no word that PyTorch or predictions use"
+            )
 
 
 def _by_files(tasks: Mapping[str, TextDataModule]) -> list[list[str]]:
