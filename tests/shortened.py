@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from afinar.commands.composition import flags_first
 from afinar.commands.implied import implied
@@ -39,9 +39,13 @@ def shortened(words: Sequence[str], hub: Path) -> list[str]:
         added["logger"] = "none"
     if "/" in config.model.name and not Path(config.model.name).exists():
         added["model.name"] = "tiny"
+    own = {
+        f"data.tasks.{name}": task for name, task in config.data.get("tasks", {}).items() if not OmegaConf.is_interpolation(task, "reader")
+    }
+    for place, node in {"data": config.data, **own}.items():
+        if node.reader._target_.endswith(".DemoReader"):
+            added[f"{place}.reader.sizes"] = SMALL_CORPUS
     reader = config.data.reader._target_.rpartition(".")[2]
-    if reader == "DemoReader":
-        added["data.reader.sizes"] = SMALL_CORPUS
     if reader == "HubReader":
         added |= {"data.reader.name": str(hub), "data.reader.subset": "null", "+data.reader.options": f"{{cache_dir: {hub}-cache}}"}
     return [*words, *(f"{key}={value}" for key, value in added.items() if key.lstrip("+") not in keys(words))]

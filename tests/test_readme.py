@@ -19,10 +19,11 @@ from afinar.commands.options import is_override
 from afinar.conf import conf_folder
 from afinar.data.cache import cache_root
 from afinar.data.demo import generate
+from afinar.predictor import load
 from afinar.pretrained import tiny_folder
 from afinar.run_folder import find_runs, write_jsonl
 from commandline import PRAISE, done, only_run, read_jsonl, reviews, write_conll, write_conllu, write_csv, write_squad
-from documents import OUTPUT, PYTHON, ROOT, SHELL, Block, Document
+from documents import OUTPUT, PYTHON, ROOT, SHELL, YAML, Block, Document
 from shortened import composed, shortened, stand_ins
 
 README = Document(ROOT / "README.md")
@@ -33,8 +34,8 @@ NOT_RUN = (["source", ".venv/bin/activate"], ["git", "clone"], ["cd"])
 INTERNAL_GROUPS = {"datamodule", "hydra", "word_vectors"}
 """Groups that no person chooses."""
 
-METASYNTAX = {"group=option", "group.key=value"}
-"""Inline code that stands for any group, option, key and value."""
+METASYNTAX = {"group=option", "group.key=value", "task=NAME"}
+"""Inline code that stands for any group, option, key, value and task."""
 
 KEYS = known_keys()
 
@@ -73,6 +74,12 @@ def place(blank: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pat
         write_squad(place / "faquad" / f"{name}.json", generate("qa", split, 40 if name == "train" else 16, seed=0))
         write_squad(place / f"{name}.json", generate("qa", split, 40 if name == "train" else 16, seed=0))
     write_jsonl(place / "slots.jsonl", ({"tokens": row["tokens"], "slots": row["tags"]} for row in generate("ner", "train", 40, seed=0)))
+    rows = generate("ner", "train", 40, seed=0)
+    intents = ({"tokens": row["tokens"], "slots": row["tags"], "intent": PRAISE[at % 2]} for at, row in enumerate(rows))
+    write_jsonl(place / "commands.jsonl", intents)
+    (block,) = README.blocks(YAML)
+    (place / "mine" / "data").mkdir(parents=True)
+    (place / "mine" / "data" / "mine.yaml").write_text(block.text, encoding="utf-8")
     (place / "new.txt").write_text("".join(f"{text}.\n" for text, _ in reviews(16, 9)), encoding="utf-8")
     (place / "hub").mkdir()
     for file, split in {"train": "train", "dev": "validation", "test": "test"}.items():
@@ -84,6 +91,7 @@ def place(blank: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pat
         train("experiment=domain_adaptation", "data.train=corpus.txt", name_the_run="domain_adaptation")
         files = [f"data.{split}={name}.conll" for split, name in {"train": "train", "validation": "dev", "test": "test"}.items()]
         train("data=conll", *files, name_the_run="conll")
+        train("data=snips", "data.train=commands.jsonl", "data.test=commands.jsonl", name_the_run="snips")
         train("data=squad_json", "data.train=train.json", "data.test=dev.json", name_the_run="squad_json")
         train("data=csv", "task=pair_regression", *_PAIRS, "data.symmetric=true", "name=alike", name_the_run="alike")
         done("export", "run=outputs/demo_sentiment/RUN", "to=my_model")
@@ -173,7 +181,8 @@ def run_export(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     from transformers import pipeline
 
     done("export", *words)
-    assert pipeline("text-classification", option(words, "to"))("muito bom")[0]["label"] in ("negativo", "positivo")
+    folder = option(words, "to")
+    assert pipeline("text-classification", folder)("muito bom")[0]["label"] in load(folder).labels
 
 
 def run_compare(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,7 +212,7 @@ def test_every_piece_of_python_runs(block: Block) -> None:
 
 
 def test_nothing_in_a_fence_is_left_out() -> None:
-    assert {block.language for block in README.blocks()} <= {SHELL, PYTHON, OUTPUT}
+    assert {block.language for block in README.blocks()} <= {SHELL, PYTHON, YAML, OUTPUT}
     assert len(COMMANDS) > 15
     assert README.blocks(PYTHON)
 
@@ -245,6 +254,7 @@ def test_overrides_in_the_text_compose(code: str) -> None:
 
 
 OTHER_TASKS = (
+    ["data=demo_tasks"],
     ["freezing=backbone"],
     ["freezing=gradual"],
     ["augmentation=swap"],
