@@ -236,6 +236,23 @@ def test_tasks_that_there_are_not(command: str, run: RunFolder, trained: RunFold
     assert "this model has one task alone" in afinar(command, f"run={trained}", "task=slots", *more.get(command, [])).error
 
 
+def test_texts_that_not_all_tasks_read(run: RunFolder, tmp_path: Path) -> None:
+    (tmp_path / "new.csv").write_text("text\nAna mora em Lisboa.\n", encoding="utf-8")
+    words = [f"input={tmp_path / 'new.csv'}", f"predictions={tmp_path / 'out.jsonl'}"]
+    answer = afinar("predict", f"run={run}", *words)
+    assert "task 'intent': " in answer.error
+    assert "has no column 'tokens'" in answer.error
+    assert answer.error.endswith("name one task to predict with task=NAME")
+    done("predict", f"run={run}", "task=slots", *words)
+    assert read_jsonl(tmp_path / "out.jsonl")[0]["tokens"] == ["Ana", "mora", "em", "Lisboa", "."]
+    conll = f"predictions={tmp_path / 'out.conll'}"
+    assert (
+        "a task that labels words, task=NAME"
+        in afinar("predict", f"run={run}", words[0], "data.tasks.intent.text_column=text", conll).error
+    )
+    done("predict", f"run={run}", "task=slots", words[0], conll)
+
+
 def test_groups_of_several_tasks_are_refused_for_one(small: list[str]) -> None:
     for words in (["mixing=uniform"], ["weighting=convex"]):
         assert "has no effect" in afinar("train", *small, *words).error

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.strategies import DDPStrategy
 
-from afinar.errors import ConfigError
+from afinar.callbacks.strategies import require_unused_parameters
 
 
 class UnfreezingSchedule(pl.Callback):
@@ -26,8 +25,8 @@ class UnfreezingSchedule(pl.Callback):
             ConfigError: several devices whose strategy waits for the gradient of every weight.
         """
         self._groups = len(pl_module.backbone.layer_groups()) if pl_module.freezing.gradual else 0
-        if self._groups and isinstance(trainer.strategy, DDPStrategy) and not trainer.strategy._ddp_kwargs.get("find_unused_parameters"):
-            raise ConfigError("freezing=gradual on several devices needs trainer.strategy=ddp_find_unused_parameters_true")
+        if self._groups:
+            require_unused_parameters(trainer, "freezing=gradual")
 
     def on_train_batch_start(self, trainer: pl.Trainer, pl_module: Any, batch: Any, batch_idx: int) -> None:
         if not self._groups:

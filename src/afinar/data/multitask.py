@@ -115,6 +115,8 @@ class MultiTaskData(TextDataModule):
     def load(self, split: str) -> MixedSplit:
         # What is to be predicted every task reads, whatever files it learned from.
         sets = [list(self.tasks)] if split == "predict" else self.sets
+        if split == "predict" and len(self.tasks) > 1 and (apart := [name for name, task in self.tasks.items() if _encodes_apart(task)]):
+            raise ConfigError(f"task '{apart[0]}' encodes the texts of a pair apart, for itself: name one task to predict, task=NAME")
         parts: list[DataSet] = []
         start = 0
         for names in sets:
@@ -134,7 +136,7 @@ class MultiTaskData(TextDataModule):
         """
         found: dict[str, SplitData] = {}
         for name, task in tasks.items():
-            with _speaking_of(name):
+            with _speaking_of(name, "; name one task to predict with task=NAME" if split == "predict" and len(tasks) > 1 else ""):
                 found[name] = task.examples(split)
         first = next(iter(found))
         for name, examples in found.items():
@@ -239,8 +241,6 @@ def _made(name: str, make: Callable[..., TextDataModule], shared: Mapping[str, A
         task.head = name
     if task.reader is None:
         raise ConfigError(f"task '{name}' has no reader of its files: choose one, data=csv or data.tasks.{name}.reader")
-    if getattr(task, "symmetric", False):
-        raise ConfigError(f"data.tasks.{name}.symmetric: only a run of this task alone looks at pairs a second time; leave it out")
     return task
 
 
@@ -295,23 +295,31 @@ def _led(tasks: Sequence[TextDataModule], names: Sequence[str]) -> list[str]:
     first = next((name for name, task in joined.items() if getattr(task, "places_gold", False)), names[0])
     leader = joined[first]
     for name, task in joined.items():
-        if len(joined) > 1 and getattr(getattr(task, "inputs", None), "sides", 1) > 1:
+        if len(joined) > 1 and _encodes_apart(task):
             raise ConfigError(
                 f"data.tasks.{name}: pairs in separate encodings cannot share their texts with another task: "
                 "set pairing=joint, or give them a file of their own"
             )
         if isinstance(task, SupervisedData) and isinstance(leader, SupervisedData) and task is not leader:
-            for what, own, theirs in (("cut", task.plan, leader.plan), ("data.batch_size", task.batch_size, leader.batch_size)):
+            for what, own, theirs in (
+                ("cut", task.plan, leader.plan),
+                ("data.batch_size", task.batch_size, leader.batch_size),
+                ("augmentation", task.augmentation is None, leader.augmentation is None),
+            ):
                 if own != theirs:
                     raise ConfigError(f"'{first}' and '{name}' read the same files, each with another {what}: set it for both, in data.KEY")
             task.leader = leader
     return [first, *(name for name in names if name != first)]
 
 
+def _encodes_apart(task: TextDataModule) -> bool:
+    return getattr(getattr(task, "inputs", None), "sides", 1) > 1
+
+
 @contextmanager
-def _speaking_of(name: str) -> Iterator[None]:
-    """Let errors say which task they are about."""
+def _speaking_of(name: str, remedy: str = "") -> Iterator[None]:
+    """Let errors say which task they are about, and what else can be done."""
     try:
         yield
     except (ConfigError, DataError) as error:
-        raise type(error)(f"task '{name}': {error}") from error
+        raise type(error)(f"task '{name}': {error}{remedy}") from error

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from afinar.callbacks.strategies import require_unused_parameters
 from afinar.errors import ConfigError, nearest
 from afinar.metrics.direction import direction
 from afinar.metrics.factory import usual_score
@@ -49,6 +50,14 @@ class MultiTask(TaskModule):
         self.average = _checked(average, specs) if average else {head: usual_score(spec) for head, spec in specs.items()}
         self._seen: set[str] = set()
         self.train()
+
+    def on_train_start(self) -> None:
+        """Refuse, on several devices, a strategy that waits for the gradient of every weight: a batch may feed some heads alone.
+
+        Raises:
+            ConfigError: naming the strategy to take.
+        """
+        require_unused_parameters(self.trainer, "several tasks")
 
     # Losses
 
