@@ -93,6 +93,15 @@ def test_a_run_trains_on_the_copies_and_says_so(small: list[str], tmp_path: Path
     assert only_run(tmp_path).metrics["train"]["steps"] == -(-(40 + copies) // 8)
 
 
+def test_what_a_sweep_sets_for_some_of_its_options_need_not_be_used_by_all(small: list[str], tmp_path: Path) -> None:
+    """None alone is refused: no job of it would use the lexicon."""
+    answer = done("train", "-m", *small, "augmentation=none,synonyms", "lexicon=pt", f"output={tmp_path / 'sweep'}")
+    assert "2 runs, best" in answer.out
+    for name, words in {"seeds": ["seed=0,1", "lexicon=pt"], "lexicons": ["seed=0", "lexicon=pt,en"]}.items():
+        refused = afinar("train", "-m", *small, *words, f"output={tmp_path / name}")
+        assert refused.err.count("has no effect") == 4, "by each job, and in the list of what failed"
+
+
 def test_fresh_copies_train_in_every_epoch(small: list[str], tmp_path: Path) -> None:
     done("train", *small, "augmentation=eda", "augmentation.fresh=true", "trainer.max_epochs=3", f"output={tmp_path}")
     train = only_run(tmp_path).metrics["train"]

@@ -115,7 +115,7 @@ def _holds_results(run: RunFolder) -> bool:
 
 def sweep_name(overrides: Sequence[str]) -> str:
     """Return a name for a multirun: the keys that it varies and a hash of all its overrides."""
-    varied = [key.split("/")[-1].split(".")[-1] for key, override in _last_given(overrides).items() if override.is_sweep_override()]
+    varied = [key.split("/")[-1].split(".")[-1] for key in swept_keys(overrides)]
     digest = hashlib.sha256("\n".join(sorted(overrides)).encode()).hexdigest()[:6]
     return "-".join([*(["x".join(varied)[:60]] if varied else []), digest])
 
@@ -123,6 +123,11 @@ def sweep_name(overrides: Sequence[str]) -> str:
 def fixed_keys(overrides: Sequence[str]) -> list[str]:
     """Return the keys that a multirun sets to one value in every job; they are kept out of its runs' names."""
     return sorted(key for key, override in _last_given(overrides).items() if not override.is_sweep_override())
+
+
+def swept_keys(overrides: Sequence[str]) -> list[str]:
+    """Return the keys to which a multirun gives several values."""
+    return [key for key, override in _last_given(overrides).items() if override.is_sweep_override()]
 
 
 def job_count(overrides: Sequence[str]) -> int:

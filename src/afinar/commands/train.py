@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from afinar.commands.composition import readable_errors, run_app
 from afinar.commands.implied import implied
-from afinar.commands.naming import config_hash, fixed_keys, job_count, sweep_name
+from afinar.commands.naming import config_hash, fixed_keys, job_count, sweep_name, swept_keys
 from afinar.commands.options import is_override, quote_paths
 from afinar.commands.unused import check_used
 from afinar.console import fail, say
@@ -33,10 +33,11 @@ def main(arguments: Sequence[str]) -> int:
     command = shlex.join(["afinar", "train", *arguments])
     runs: list[RunFolder] = []
     jobs = 1
+    swept: list[str] = []
     if any(flag in arguments for flag in _MULTIRUN):
         overrides = [word for word in arguments if is_override(word) and not word.startswith("hydra")]
         with readable_errors():
-            jobs = job_count(overrides)
+            jobs, swept = job_count(overrides), swept_keys(overrides)
             arguments += _multirun_overrides([*overrides, *implied(arguments)])
 
     def job(config: DictConfig) -> float | None:
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
         runs.append(run)
         if jobs > 1:
             say(f"job {len(runs)} of {jobs}: {HydraConfig.get().job.override_dirname}")
-        return run_job(config, run, command)
+        return run_job(config, run, command, swept)
 
     run_app(job, arguments)
     if len(runs) > 1:
@@ -64,10 +65,14 @@ def _multirun_overrides(overrides: list[str]) -> list[str]:
     return [*extra, f"hydra.job.config.override_dirname.exclude_keys=[{excluded}]"]
 
 
-def run_job(config: DictConfig, run: RunFolder, command: str) -> float | None:
+def run_job(config: DictConfig, run: RunFolder, command: str, swept: Sequence[str] = ()) -> float | None:
     """Train one configuration in its run folder and return the monitored validation metric.
 
     A failure is printed, recorded in ``status.json`` and returned as None: it never stops the other jobs of a sweep.
+
+    Args:
+        command: what a person typed.
+        swept: the keys that the sweep varies to which the job belongs.
     """
     if config.resume and run.status.get("status") == "done":
         say(f"already done: {run}")
@@ -80,7 +85,7 @@ def run_job(config: DictConfig, run: RunFolder, command: str) -> float | None:
     anew = {} if config.resume else {"wandb_id": None}
     run.update_status(**_facts(config), **anew, command=command, status="running", started=_now(), error=None)
     try:
-        check_used(config, run.overrides)
+        check_used(config, run.overrides, swept)
         train(config, run)
     except UserError as error:
         _failed(run, started, str(error))
