@@ -16,8 +16,9 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_N
 
 from afinar.errors import ConfigError
 from afinar.models.layouts import LAYOUTS, find, layout_of
+from afinar.models.own_layers import OwnLayers, plain_names
 from afinar.models.redraw import redraw
-from afinar.models.replay import Upper, run_from, run_to
+from afinar.models.replay import run_from, run_to
 from afinar.models.source import Missing, Source, Weights
 from afinar.types import Encoded
 
@@ -144,7 +145,7 @@ class Backbone(nn.Module):
                 f"so they cannot be put in order: use one of {', '.join(LAYOUTS)}."
             )
         for upper in self.private.values():
-            assert isinstance(upper, Upper)
+            assert isinstance(upper, OwnLayers)
             for group, layer in zip(lists[self._top + 1 :], upper.layers, strict=True):
                 group.append(layer)
             if upper.last is not None:
@@ -305,33 +306,27 @@ class Backbone(nn.Module):
             raise ConfigError(f"private_layers={last} is not known to work for model type {self.config.model_type!r}; leave it at 0.")
         self._top = n_layers - last
         for head in heads[1:]:
-            self.private[head] = Upper(self.model, layout, self._top)
+            self.private[head] = OwnLayers(self.model, layout, self._top)
 
     def finish(self, encoded: Encoded, head: str) -> Encoded:
         """Return the last hidden states for a head, from those of the last layer that all heads share."""
         if self._top == self.n_layers:
             return encoded
         upper = dict(self.private.items()).get(head)
-        assert upper is None or isinstance(upper, Upper)
+        assert upper is None or isinstance(upper, OwnLayers)
         layout = layout_of(self.model, self.config.model_type)
         with self._autograd():
             return Encoded(run_from(self.model, layout, self._top, encoded.hidden, encoded.mask.long(), upper=upper), encoded.mask)
 
     def names_of_own(self, names: Sequence[str], last: int) -> dict[str, str]:
-        """Return how weights that a head had for itself (named as in `Upper`) are called in a backbone without such layers.
+        """Return how weights that a head had for itself (named as in `OwnLayers`) are called in a backbone without such layers.
 
         Args:
             names: of the weights.
             last: how many layers the head had.
         """
         layout = layout_of(self.model, self.config.model_type)
-        moved = {}
-        for name in names:
-            part, _, rest = name.partition(".")
-            index, _, within = rest.partition(".")
-            place = f"{layout.layers}.{int(index) + self.n_layers - last}.{within}" if part == "layers" else f"{layout.last}.{rest}"
-            moved[name] = f"model.{place}"
-        return moved
+        return {name: f"model.{plain}" for name, plain in plain_names(names, layout, self.n_layers - last).items()}
 
     # Freezing it
 

@@ -15,6 +15,7 @@ from transformers import PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from afinar.models.layouts import Layout, find
+from afinar.models.own_layers import OwnLayers
 
 
 class Replay(nn.Module):
@@ -61,23 +62,8 @@ class _Stored(nn.Module):
         return self._hidden
 
 
-class Upper(nn.Module):
-    """Copies of the top layers of a model, which one head has for itself.
-
-    Args:
-        model: the base model, whose layers have weights of their own.
-        layout: where its parts sit.
-        k: the layer above which they are.
-    """
-
-    def __init__(self, model: PreTrainedModel, layout: Layout, k: int) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(copy.deepcopy(layer) for layer in list(model.get_submodule(layout.layers).children())[k:])
-        self.last: nn.Module | None = copy.deepcopy(find(model, layout.last)) if layout.last else None
-
-
 def run_from(
-    model: PreTrainedModel, layout: Layout, k: int, hidden: Tensor, mask: Tensor, upto: int | None = None, upper: Upper | None = None
+    model: PreTrainedModel, layout: Layout, k: int, hidden: Tensor, mask: Tensor, upto: int | None = None, upper: OwnLayers | None = None
 ) -> Tensor:
     """Run the layers above `k` (0 <= k < n) on the hidden states of layer `k`.
 
