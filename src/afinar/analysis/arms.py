@@ -1,0 +1,134 @@
+"""The arms of a comparison: runs that differ in their seeds alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from afinar.analysis.table import Row, factors, short
+from afinar.errors import UserError, nearest
+
+SEED = "seed"
+EVERYTHING = "all runs"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """Runs of one setting.
+
+    Attributes:
+        factors: what tells it from the other arms, by name.
+        rows: one run a seed.
+    """
+
+    factors: Mapping[str, str]
+    rows: tuple[Row, ...]
+
+    @property
+    def name(self) -> str:
+        """``"freezing=layers last=2"``: the factors by the last part of their names."""
+        return " ".join(f"{factor.split('.')[-1]}={value}" for factor, value in self.factors.items()) or EVERYTHING
+
+    @property
+    def seeds(self) -> tuple[Any, ...]:
+        return tuple(seed_of(row) for row in self.rows)
+
+    def scores(self, metric: str) -> dict[Any, float]:
+        """Return a score by seed, of the runs that have it."""
+        return {seed_of(row): row.scores[metric] for row in self.rows if metric in row.scores}
+
+
+@dataclass(frozen=True)
+class Arms:
+    """The arms of some runs, and what a reader must know of them.
+
+    Attributes:
+        arms: in the order in which they were met.
+        by: the factors that tell them apart.
+        warnings: what may deceive, a line each.
+    """
+
+    arms: tuple[Arm, ...]
+    by: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def seed_of(row: Row) -> Any:
+    return row.settings.get(SEED)
+
+
+def arms_of(rows: Sequence[Row], by: Sequence[str] | None = None) -> Arms:
+    """Return the arms of runs.
+
+    Args:
+        rows: of finished runs.
+        by: the factors that tell arms apart, by their names or the last parts of them; None for all in which the runs differ.
+
+    Raises:
+        UserError: the runs do not differ in a factor that is named.
+    """
+    varied = {name: values for name, values in factors(rows).items() if name != SEED}
+    chosen = list(varied) if by is None else [_named(name, varied) for name in by]
+    groups: dict[tuple[str, ...], dict[Any, Row]] = {}
+    repeated = 0
+    for position, row in enumerate(rows):
+        runs = groups.setdefault(tuple(varied[name][position] for name in chosen), {})
+        repeated += seed_of(row) in runs
+        runs[seed_of(row)] = row  # of several attempts the last
+    arms = tuple(
+        Arm(dict(zip(chosen, values, strict=True)), tuple(runs[seed] for seed in sorted(runs, key=repr))) for values, runs in groups.items()
+    )
+    warnings = [*_confounds(arms, [name for name in varied if name not in chosen]), *_unlike(arms)]
+    if repeated:
+        warnings.append(f"{repeated} runs have the setting and the seed of another; the last of them counts")
+    return Arms(arms, tuple(chosen), tuple(warnings))
+
+
+def _named(name: str, varied: Mapping[str, Sequence[str]]) -> str:
+    found = [factor for factor in varied if factor == name or factor.split(".")[-1] == name]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UserError(f"--by {name}: several factors are called so: {', '.join(found)}")
+    raise UserError(f"--by {name}: the runs do not differ in it.{nearest(name, varied)} They differ in {', '.join(varied) or 'nothing'}")
+
+
+def _confounds(arms: Sequence[Arm], others: Sequence[str]) -> list[str]:
+    """Say in what else the arms differ; what varies alike in every arm is no confound, but spreads its scores."""
+    lines = []
+    for name in others:
+        values = [sorted({_value(row, name) for row in arm.rows}) for arm in arms]
+        if any(value != values[0] for value in values):
+            lines.append(f"arms differ in {name}, too ({_listed(arms, values)}): the difference may be its doing")
+        else:
+            lines.append(f"within each arm {name} varies ({', '.join(values[0])}): of a seed the last run counts; add --by {name}")
+    return lines
+
+
+def _value(row: Row, factor: str) -> str:
+    return row.groups[factor] if factor in row.groups else short(row.settings.get(factor))
+
+
+def _listed(arms: Sequence[Arm], values: Sequence[Sequence[str]]) -> str:
+    shown = [f"{arm.name}: {', '.join(value) or 'none'}" for arm, value in zip(arms, values, strict=True)]
+    return "; ".join(shown[:4]) + ("; ..." if len(shown) > 4 else "")
+
+
+_FACTS = {
+    "versions": lambda row: ", ".join(f"{name} {version}" for name, version in sorted(row.run.status.get("versions", {}).items())),
+    "the device": lambda row: str(row.run.status.get("device")),
+    "the number of training examples": lambda row: str(row.run.status.get("sizes", {}).get("train")),
+}
+"""What runs record of themselves that no setting says."""
+
+
+def _unlike(arms: Sequence[Arm]) -> list[str]:
+    lines = []
+    if len({arm.seeds for arm in arms}) > 1:
+        seeds = "; ".join(f"{arm.name}: {', '.join(map(str, arm.seeds))}" for arm in arms[:4])
+        lines.append(f"arms have different seeds ({seeds}): only those that two arms share are paired")
+    for what in ("versions", "the device"):
+        if len({_FACTS[what](row) for arm in arms for row in arm.rows}) > 1:
+            lines.append(f"runs differ in {what}: rerun them alike before you trust a small difference")
+    return lines
