@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from afinar.run_folder import RunFolder
 from commandline import PAIR_COLUMNS, done, only_run, pairs, questions, reviews, write_conll, write_csv, write_squad
+from quick import keep_what_is_loaded, quick_composition
+
+gc.disable()  # until all is loaded: `keep_what_is_loaded` enables it
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Several test processes do not get into each other's way.
@@ -18,6 +23,16 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("WANDB_MODE", "offline")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def pytest_collection_finish() -> None:
+    keep_what_is_loaded()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_composition() -> Iterator[None]:
+    with quick_composition():
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

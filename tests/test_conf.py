@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from afinar.commands import composition
 from afinar.commands.composition import known_keys, readable_errors
 from afinar.commands.implied import implied
 from afinar.commands.naming import register_resolvers
@@ -139,6 +142,7 @@ def composed(tmp_path: Path, blank: Path) -> Iterator[Callable[..., None]]:
         given = [f"output={tmp_path}", *network, *words]
         with readable_errors(), initialize_config_dir(str(conf_folder()), version_base="1.3"):
             config = compose("train", [*given, *implied(given)], return_hydra_config=True)
+        assert config.hydra.mode is None, "the tests' quick composition takes for granted that no file sets it"
         run = RunFolder(tmp_path / "run")
         with open_dict(config):
             config.hydra.runtime.output_dir = str(run.path)
@@ -395,6 +399,14 @@ def test_the_names_of_options_above_are_all_there_are() -> None:
 def test_the_native_head_refuses_another_pooling(pooling: str, composed: Callable[..., None], sources: Path) -> None:
     with pytest.raises(ConfigError, match="head=native"):
         composed(build, "head=native", f"pooling={pooling}", *local_source("demo_sentiment", sources))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [[], ["data=conll", "data.train=a.conll", "head=token_crf"], ["experiment=conll2003", "freezing=lora"]])
+def test_the_quick_composition_of_the_tests_is_hydras_own(words: list[str]) -> None:
+    """Another process composes without it."""
+    answer = subprocess.run([sys.executable, "-m", "afinar", "train", *words, "--cfg", "job"], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == OmegaConf.to_yaml(composition.compose(words)).strip()
 
 
 def test_several_loggers_at_once(composed: Callable[..., None], sources: Path) -> None:
