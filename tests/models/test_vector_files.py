@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -99,6 +99,7 @@ def test_text_comes_back(table: tuple[list[str], Matrix], form: str, tmp_path: P
 
 
 @given(table=tables(least_width=3), end=st.sampled_from([b"", b"\n"]))
+@example(table=(["0"], np.array([[4.7017522e16, 0, 4.7017522e16]], dtype=np.float32)), end=b"")  # its numbers hold a line break
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_binary_comes_back_bit_by_bit(table: tuple[list[str], Matrix], end: bytes, tmp_path: Path) -> None:
     assume(not _is_printable(table[1].tobytes()))

@@ -107,7 +107,7 @@ def _is_binary(below: bytes) -> bool:
     Numbers all of whose bytes happen to be printable would pass for a damaged text; no real file is so short.
     """
     line, _, _ = below.lstrip().partition(b"\n")
-    if not line or (is_number(line.split()[-1]) and b"\0" not in line):
+    if not line or (is_number(line.split()[-1]) and b"\0" not in below[:_SAMPLE]):
         return False
     sample = below[:_SAMPLE]
     try:
