@@ -403,7 +403,12 @@ def test_compare_puts_the_runs_of_a_sweep_side_by_side(small: list[str], tmp_pat
     (sweep,) = {run.status["sweep"] for run in runs}
     answer = done("compare", tmp_path, "metric=test/accuracy", f"sweep={sweep}")
     assert "4 runs, best test/accuracy first" in answer.out
-    rows = [line.split() for line in answer.out.splitlines() if re.search(r" [0-9a-f]{8} *$", line)]
+    accuracy = {run.path.name: run.metrics["test"]["accuracy"] for run in runs}
+    means = [sum(score for name, score in accuracy.items() if f"lr={rate}+" in name) / 2 for rate in ("0.001", "0.0001")]
+    rows = [line.split() for line in answer.out.splitlines() if re.match(r" +(0\.001|0\.0001) ", line)]
+    assert [float(row[2]) for row in rows] == pytest.approx(sorted(means, reverse=True), abs=1e-4)
+    single = done("compare", tmp_path, "metric=test/accuracy", f"sweep={sweep}", "by=lr,seed")
+    rows = [line.split() for line in single.out.splitlines() if re.search(r" [0-9a-f]{8} *$", line)]
     scores = [float(row[2]) for row in rows]
     assert scores == sorted(scores, reverse=True)
-    assert sorted(scores) == sorted(round(run.metrics["test"]["accuracy"], 4) for run in runs)
+    assert scores == pytest.approx(sorted(accuracy.values(), reverse=True), abs=1e-4)

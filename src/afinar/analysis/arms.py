@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,7 @@ class Arm:
     @property
     def name(self) -> str:
         """``"freezing=layers last=2"``: the factors by the last part of their names."""
-        return " ".join(f"{factor.split('.')[-1]}={value}" for factor, value in self.factors.items()) or EVERYTHING
+        return " ".join(f"{factor.split('.')[-1]}={value or 'null'}" for factor, value in self.factors.items()) or EVERYTHING
 
     @property
     def seeds(self) -> tuple[Any, ...]:
@@ -63,12 +63,13 @@ def arms_of(rows: Sequence[Row], by: Sequence[str] | None = None) -> Arms:
 
     Args:
         rows: of finished runs.
-        by: the factors that tell arms apart, by their names or the last parts of them; None for all in which the runs differ.
+        by: the factors that tell arms apart, by their names or the last parts of them, the seed among them for single runs; None for
+            all in which the runs differ but the seed.
 
     Raises:
         UserError: the runs do not differ in a factor that is named.
     """
-    varied = {name: values for name, values in factors(rows).items() if name != SEED}
+    varied = {name: values for name, values in factors(rows).items() if name != SEED or SEED in (by or ())}
     chosen = list(varied) if by is None else [_named(name, varied) for name in by]
     groups: dict[tuple[str, ...], dict[Any, Row]] = {}
     repeated = 0
@@ -115,10 +116,9 @@ def _listed(arms: Sequence[Arm], values: Sequence[Sequence[str]]) -> str:
     return "; ".join(shown[:4]) + ("; ..." if len(shown) > 4 else "")
 
 
-_FACTS = {
-    "versions": lambda row: ", ".join(f"{name} {version}" for name, version in sorted(row.run.status.get("versions", {}).items())),
+_FACTS: Mapping[str, Callable[[Row], str]] = {
+    "versions of libraries": lambda row: repr(sorted(row.run.status.get("versions", {}).items())),
     "the device": lambda row: str(row.run.status.get("device")),
-    "the number of training examples": lambda row: str(row.run.status.get("sizes", {}).get("train")),
 }
 """What runs record of themselves that no setting says."""
 
@@ -128,7 +128,7 @@ def _unlike(arms: Sequence[Arm]) -> list[str]:
     if len({arm.seeds for arm in arms}) > 1:
         seeds = "; ".join(f"{arm.name}: {', '.join(map(str, arm.seeds))}" for arm in arms[:4])
         lines.append(f"arms have different seeds ({seeds}): only those that two arms share are paired")
-    for what in ("versions", "the device"):
-        if len({_FACTS[what](row) for arm in arms for row in arm.rows}) > 1:
+    for what, fact in _FACTS.items():
+        if len({fact(row) for arm in arms for row in arm.rows}) > 1:
             lines.append(f"runs differ in {what}: rerun them alike before you trust a small difference")
     return lines

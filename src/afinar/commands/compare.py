@@ -2,53 +2,82 @@
 
 from __future__ import annotations
 
-import math
+import argparse
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
-from afinar.analysis.table import Row, factors, read_row
-from afinar.commands.options import wants_help
+from afinar.analysis.arms import Arm, arms_of
+from afinar.analysis.comparison import Comparison, compare_arms
+from afinar.analysis.layout import FORMATS, grid_of, mean_of
+from afinar.analysis.table import Row, read_row
 from afinar.console import say, table
 from afinar.errors import UserError, nearest
-from afinar.metrics.direction import direction
 from afinar.metrics.names import is_overall
 from afinar.run_folder import RunFolder, find_runs
 
-HELP = """Put runs side by side: what they differ in, and their scores, best first.
+DESCRIPTION = """Put runs side by side: what they differ in, and their scores, best first. Runs that differ in their seeds alone are
+one arm: its mean, standard deviation and 95% interval are shown, and against a baseline the difference, by seeds that both have."""
 
-usage: afinar compare PATH ... [metric=validation/f1_macro] [sweep=NAME]
+EXAMPLES = """    afinar compare outputs/demo_sentiment
+    afinar compare outputs/demo_sentiment --metric test/accuracy --by optimizer.lr --baseline lr=0.001 --format markdown"""
 
-  PATH            run folders, or folders that hold some
-  metric=NAME     what to show; several with commas, the first sorts (default: what the runs' best epoch was chosen by)
-  sweep=NAME      only the runs of one multirun
+TABLE = "table"
 
-    afinar compare outputs/demo_sentiment metric=test/accuracy"""
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"`afinar compare`: {message}; see `afinar compare --help`")
+
+
+def _parser() -> _Parser:
+    parser = _Parser("afinar compare", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("path", nargs="*", default=["outputs"], metavar="PATH", help="run folders, or folders that hold some")
+    parser.add_argument("--metric", help="what to show; several with commas, the first sorts (default: what chose the runs' best epoch)")
+    parser.add_argument("--by", help="the factors that make the arms, with commas (default: all but the seed)")
+    parser.add_argument("--baseline", metavar="ARM", help="hold the other arms against this one, e.g. lr=0.001")
+    parser.add_argument("--sweep", help="only the runs of one multirun")
+    parser.add_argument("--format", choices=[TABLE, *FORMATS], default=TABLE, help="how to write the table")
+    return parser
 
 
 def main(words: Sequence[str]) -> int:
     """Print the comparison of the runs at or below the paths given."""
-    if wants_help(words):
-        print(HELP)
+    if any(word in ("-h", "--help") for word in words):
+        _parser().print_help()
         return 0
-    options = dict(word.split("=", 1) for word in words if _is_option(word))
-    unknown = next((key for key in options if key not in ("metric", "sweep")), None)
-    if unknown:
-        raise UserError(f"`afinar compare` has no option '{unknown}'.{nearest(unknown, ('metric', 'sweep'))}")
-    paths = [word for word in words if not _is_option(word)] or ["outputs"]
-    runs = [run for path in paths for run in _runs_at(path)]
-    if sweep := options.get("sweep"):
-        runs = [run for run in runs if run.status.get("sweep") == sweep]
+    options = _parser().parse_args(_flags(words))
+    runs = [run for path in options.path for run in _runs_at(path)]
+    if options.sweep:
+        runs = [run for run in runs if run.status.get("sweep") == options.sweep]
     if not runs:
-        raise UserError(f"no runs at {', '.join(paths)}{f' of sweep {sweep}' if sweep else ''}: name a folder that `afinar train` wrote")
-    metrics = options["metric"].split(",") if "metric" in options else None
-    show(runs, metrics)
+        of_sweep = f" of sweep {options.sweep}" if options.sweep else ""
+        raise UserError(f"no runs at {', '.join(options.path)}{of_sweep}: name a folder that `afinar train` wrote")
+    show(runs, _listed(options.metric), _listed(options.by), options.baseline, options.format)
     return 0
 
 
-def _is_option(word: str) -> bool:
-    # A run's folder has '=' in its name, too.
-    return "=" in word and not Path(word).exists() and "/" not in word.split("=", 1)[0]
+def _flags(words: Sequence[str]) -> list[str]:
+    """Take ``metric=NAME``, as other commands have it, for ``--metric NAME``."""
+    known = [action.option_strings[0].removeprefix("--") for action in _parser()._actions if len(action.option_strings) == 1]
+    flags: list[str] = []
+    for before, word in zip(["", *words], words, strict=False):
+        key, _, value = word.partition("=")
+        follows = before.startswith("--") and "=" not in before
+        # A run's folder has '=' in its name, too.
+        if follows or word.startswith("-") or "=" not in word or "/" in key or Path(word).exists():
+            flags.append(word)
+        elif key in known:
+            flags += [f"--{key}", value]
+        else:
+            raise UserError(f"`afinar compare` has no option '{key}'.{nearest(key, known)}")
+    return flags
+
+
+def _listed(text: str | None) -> list[str] | None:
+    return text.split(",") if text else None
 
 
 def _runs_at(path: str) -> list[RunFolder]:
@@ -57,59 +86,105 @@ def _runs_at(path: str) -> list[RunFolder]:
     return list(find_runs(path))
 
 
-def show(runs: Sequence[RunFolder], metrics: Sequence[str] | None = None) -> None:
+def show(
+    runs: Sequence[RunFolder],
+    metrics: Sequence[str] | None = None,
+    by: Sequence[str] | None = None,
+    baseline: str | None = None,
+    form: str = TABLE,
+) -> None:
     """Print finished runs as a table, best first by the first metric, and the others with the reason why they have no scores.
 
+    Args:
+        metrics: by name, with the split before it; None for the scores by which the best epochs were chosen.
+        by, baseline: see `arms_of` and `compare_arms`.
+        form: ``"table"``, or a key of `FORMATS`.
+
     Raises:
-        UserError: for a metric that no run has.
+        UserError: for a metric that no run has, an arm or a factor that there is not, or runs of different tasks.
     """
-    rows = [read_row(run) for run in runs if run.status.get("status") == "done"]
+    rows = [row for run in runs if (row := _readable(run)) is not None]
     if rows:
-        known = list(dict.fromkeys(name for row in rows for name in row.scores))
-        for name in metrics or ():
-            if name not in known:
-                heads = {head for row in rows for head in row.run.specs if len(row.run.specs) > 1}
-                overall = [metric for metric in known if is_overall(metric.partition("/")[2], heads)]
-                raise UserError(f"no run has the metric '{name}'.{nearest(name, known)} There are: {', '.join(overall)}")
-        shown = list(metrics) if metrics else [name for name in _monitored(rows) if name in known] or known[:2]
-        first = shown[0]
-        sign = -1 if direction(first) == "max" else 1
-        rows.sort(key=lambda row: sign * row.scores.get(first, sign * math.inf))  # without a score: last
-        varied = factors(rows)
-        weights = _weights(rows)
-        lines = [
-            [
-                *(values[position] for values in varied.values()),
-                *(f"{row.scores[name]:.4f}" if name in row.scores else "" for name in shown),
-                *(f"{row.scores[name]:.0f}" if name in row.scores else "" for name in weights),
-                f"{row.scores.get('train/seconds', 0):.1f}",
-                # With the factors beside it, the hash at the end of a run's name is enough to find it.
-                row.run.path.name.rsplit("-", 1)[-1] if varied else row.run.path.name,
-            ]
-            for position, row in enumerate(rows)
-        ]
-        headers = [_in_two_lines(name) for name in (*varied, *shown, *weights.values())]
-        table(f"{len(rows)} runs, best {first} first", [*headers, "train s", "run"], lines)
+        _check_tasks(rows)
+        shown = _metrics(rows, metrics)
+        comparison = compare_arms(arms_of(rows, by), shown, baseline)
+        _print(comparison, len(rows), form)
     for run in runs:
-        status = run.status.get("status", "unknown")
-        if status != "done":
-            reason = "still at work, or killed: repeat its command with resume=true" if status == "running" else "no reason recorded"
-            say(f"{status}: {run}: {run.status.get('error') or reason}")
+        _say_unfinished(run)
     for folder in sorted({str(run.path.parent) for run in runs}):
         say(f"runs are in {folder}")
 
 
-def _weights(rows: Sequence[Row]) -> dict[str, str]:
-    """Return the columns that say how many weights train and how many are frozen, by score; none where all runs have as many."""
-    columns = {"train/trainable_parameters": "weights.trained", "train/frozen_parameters": "weights.frozen"}
-    differ = any(len({row.scores.get(name) for row in rows}) > 1 for name in columns)
-    return columns if differ else {}
+def _readable(run: RunFolder) -> Row | None:
+    """Return the row of a finished run; of a damaged one say so."""
+    try:
+        return read_row(run) if run.status.get("status") == "done" else None
+    except UserError as error:
+        say(f"skipped: {error}")
+        return None
+
+
+def _say_unfinished(run: RunFolder) -> None:
+    try:
+        status = run.status.get("status", "unknown")
+        if status != "done":
+            reason = "still at work, or killed: repeat its command with resume=true" if status == "running" else "no reason recorded"
+            say(f"{status}: {run}: {run.status.get('error') or reason}")
+    except UserError:
+        return  # said before
+
+
+def _check_tasks(rows: Sequence[Row]) -> None:
+    """Refuse runs whose scores are not of the same kind."""
+    kinds = Counter(" + ".join(sorted(spec.kind for spec in row.run.specs.values())) for row in rows)
+    if len(kinds) > 1:
+        found = ", ".join(f"{kind or 'unknown'} ({count})" for kind, count in kinds.items())
+        raise UserError(f"these runs are of different tasks, whose scores cannot be compared: {found}; name folders with runs of one")
+
+
+def _metrics(rows: Sequence[Row], asked: Sequence[str] | None) -> list[str]:
+    """Return the scores to show.
+
+    Raises:
+        UserError: no run has one that is asked for.
+    """
+    known = list(dict.fromkeys(name for row in rows for name in row.scores))
+    for name in asked or ():
+        if name not in known:
+            heads = {head for row in rows for head in row.run.specs if len(row.run.specs) > 1}
+            overall = [metric for metric in known if is_overall(metric.partition("/")[2], heads)]
+            raise UserError(f"no run has the metric '{name}'.{nearest(name, known)} There are: {', '.join(overall)}")
+    return list(asked) if asked else [name for name in _monitored(rows) if name in known] or known[:2]
 
 
 def _monitored(rows: Sequence[Row]) -> list[str]:
     """Return the scores by which the runs chose their best epoch, on validation and test."""
     monitors = dict.fromkeys(str(row.settings.get("monitor")) for row in rows)
     return [f"{split}/{monitor}" for split in ("validation", "test") for monitor in monitors]
+
+
+def _print(comparison: Comparison, count: int, form: str) -> None:
+    arms = [standing.arm for standing in comparison.standings]
+    extra = {name: mean_of(score, decimals=0) for score, name in _weights(arms).items()}
+    extra |= {"train s": mean_of("train/seconds")}
+    if all(len(arm.rows) == 1 for arm in arms):
+        # With the factors beside it, the hash at the end of a run's name is enough to find it.
+        extra["run"] = lambda arm: arm.rows[0].run.path.name.rsplit("-", 1)[-1] if arm.factors else arm.rows[0].run.path.name
+    grid = grid_of(comparison, extra)
+    if form == TABLE:
+        title = f"{count} runs, best {comparison.metrics[0]} first"
+        table(title, [_in_two_lines(name) for name in grid.columns], grid.rows)
+    else:
+        print(FORMATS[form](grid))
+    for note in comparison.notes:
+        say(f"note: {note}")
+
+
+def _weights(arms: Sequence[Arm]) -> dict[str, str]:
+    """Return the columns that say how many weights train and how many are frozen, by score; none where all runs have as many."""
+    columns = {"train/trainable_parameters": "weights.trained", "train/frozen_parameters": "weights.frozen"}
+    differ = any(len({row.scores.get(name) for arm in arms for row in arm.rows}) > 1 for name in columns)
+    return columns if differ else {}
 
 
 def _in_two_lines(name: str) -> str:
