@@ -10,10 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from afinar.run_folder import RunFolder
 from commandline import PAIR_COLUMNS, done, only_run, pairs, questions, reviews, write_conll, write_csv, write_squad
 from quick import keep_what_is_loaded, quick_composition
+
+# A machine that others use, too, makes no test fail.
+settings.register_profile("afinar", deadline=None)
+settings.load_profile("afinar")
 
 gc.disable()  # until all is loaded: `keep_what_is_loaded` enables it
 

@@ -91,7 +91,7 @@ def test_its_commands_run(words: list[str], recwarn: pytest.WarningsRecorder) ->
             assert (ROOT / folder / name / "__init__.py").is_file()
         case ["afinar", "train", *rest] if "--help" in rest:
             assert (
-                "head: cosine, linear, masked_lm, mlp, native, span_linear, token_attention, token_crf, token_linear"
+                "head: by_task, cosine, linear, masked_lm, mlp, native, span_linear, token_attention, token_crf, token_linear"
                 in done("train", *rest).out
             )
         case ["afinar", "train", *rest]:
@@ -178,7 +178,9 @@ def test_a_folder_with_a_space_and_a_comma_in_its_name(tmp_path: Path) -> None:
 
 def test_a_mistyped_option_of_ones_own_is_one_line_with_the_nearest(tmp_path: Path) -> None:
     error = afinar("train", "--config-dir", "examples/plugin/my_afinar/conf", "head=cosin", f"output={tmp_path}").error
-    assert error.startswith("head=cosin: there is no such option. Did you mean 'cosine'? Options: cosine, linear, masked_lm, mlp, native, ")
+    assert error.startswith(
+        "head=cosin: there is no such option. Did you mean 'cosine'? Options: by_task, cosine, linear, masked_lm, mlp, native, "
+    )
 
 
 def test_a_key_that_the_class_does_not_take_is_one_line(tmp_path: Path) -> None:

@@ -265,7 +265,7 @@ def test_data_of_texts_for_words_and_the_other_way_round(refused: Refused) -> No
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["decoding=strict"], "decoding=strict: there is no such option. Options: constrained, none, repair"),
+        (["decoding=strict"], "decoding=strict: there is no such option. Options: by_task, constrained, none, repair"),
         (["alignment=all"], "'alignment' is a group, which was chosen when the run was trained"),
         (["head=token_linear"], "'head' is a group"),
         (["decoding=none,repair"], "decoding: a finished run takes one value, not several"),

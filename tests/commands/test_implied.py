@@ -65,7 +65,7 @@ def test_a_sweep_over_what_does_not_go_together_is_refused(words: list[str], sai
 def test_headers_name_tasks_and_keys_that_there_are() -> None:
     tasks = {file.stem for file in (conf_folder() / "task").glob("*.yaml")}
     found = {file.stem: header(file.stem) for file in (conf_folder() / "data").glob("*.yaml")}
-    assert sum(bool(keys) for keys in found.values()) == 33
+    assert sum(bool(keys) for keys in found.values()) == 36
     for option, keys in found.items():
         assert keys.keys() <= {"task", "monitor"}, option
         assert keys.get("task", "sequence_classification") in tasks, option

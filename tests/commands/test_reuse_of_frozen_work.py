@@ -97,10 +97,8 @@ def test_what_is_read_once_is_not_kept(words: list[str], small: list[str], tmp_p
 
 def test_the_jobs_of_a_multirun_share(small: list[str], tmp_path: Path, stores: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     runs: list[int] = []
-    forward = Backbone.encode
-    monkeypatch.setattr(
-        Backbone, "encode", lambda self, inputs, blocks=(): runs.append(len(inputs["input_ids"])) or forward(self, inputs, blocks)
-    )
+    forward = Backbone._run_to
+    monkeypatch.setattr(Backbone, "_run_to", lambda self, k, inputs: runs.append(len(inputs["input_ids"])) or forward(self, k, inputs))
     answer = done(
         "train", "-m", *small, "freezing=backbone", "trainer.max_epochs=1", "optimizer.lr=1e-2,1e-3", f"output={tmp_path / 'out'}"
     )
