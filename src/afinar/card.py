@@ -6,8 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-from torch import Tensor
+from omegaconf import OmegaConf
 
 from afinar.metrics.names import split_name
 from afinar.stored import StoredRun
@@ -46,12 +45,12 @@ def model_card(stored: StoredRun, loader: str, to: Path, tensors: Mapping[str, S
         lines += [f"- `{name}` {list(shape)}" for name, shape in tensors.items()]
         lines += [""]
     for head, spec in specs.items():
-        lines += _predicted(head, spec, config)
+        lines += _predicted(head, spec, stored.module.objective(head).head)
         if spec.answers and whole:
             lines += [
                 "Transformers has no pipeline for questions any more. `afinar.load` saves these lines:",
                 "",
-                *_without_afinar(to, config.decoding.max_answer_length, stored.module.objective(head).head.rule()),
+                *_without_afinar(to, stored.module.objective(head).head),
                 "",
             ]
     lines += ["## Scores", ""]
@@ -77,7 +76,7 @@ def _scores(metrics: Mapping[str, Any], trained: Collection[str], shown: Collect
     return {score if single else name: value for name, ((head, score), value) in found.items() if head in shown}
 
 
-def _predicted(head: str, spec: TaskSpec, config: DictConfig) -> list[str]:
+def _predicted(name: str, spec: TaskSpec, head: Any) -> list[str]:
     """Say what a head predicts, and of what."""
     read = {
         "pair_classification": "two texts",
@@ -90,24 +89,24 @@ def _predicted(head: str, spec: TaskSpec, config: DictConfig) -> list[str]:
         )
         names = ", ".join(f"`{name}`" for name in spec.labels.names)
         return [
-            f"## Labels of `{head}`",
+            f"## Labels of `{name}`",
             "",
             f"{kind.capitalize()}: {names}.{apart}",
             "",
-            *(_on_words(spec, config) if spec.alignment else []),
+            *(_on_words(spec, head) if spec.alignment else []),
         ]
     if spec.targets:
         names = ", ".join(f"`{name}`" for name in spec.targets.names)
-        return [f"## Numbers of `{head}`", "", f"For {read}, in the units of the data: {names}.{apart}", ""]
+        return [f"## Numbers of `{name}`", "", f"For {read}, in the units of the data: {names}.{apart}", ""]
     if spec.answers:
         none = "or nothing where the text does not answer it" if spec.answers.unanswerable else "always one"
-        return [f"## Answers of `{head}`", "", f"The part of a text that answers a question; {none}.", ""]
+        return [f"## Answers of `{name}`", "", f"The part of a text that answers a question; {none}.", ""]
     return []
 
 
-def _on_words(spec: TaskSpec, config: DictConfig) -> list[str]:
+def _on_words(spec: TaskSpec, head: Any) -> list[str]:
     """Say how words are labelled: plain transformers gives scores of pieces alone."""
-    decoding = str(config.decoding.get("_target_", "")).rpartition(".")[2].lower()
+    decoding = type(head.decoding).__name__.lower()
     scheme = f"The tags spell entities by the scheme {spec.scheme}. " if spec.scheme else ""
     return [
         f"{scheme}A word's label is read at its first piece. `afinar.load` does that for a text or for a list of words, reads long texts "
@@ -116,15 +115,11 @@ def _on_words(spec: TaskSpec, config: DictConfig) -> list[str]:
     ]
 
 
-def _without_afinar(folder: Path, longest: int, rule: Mapping[str, Tensor]) -> list[str]:
-    """Return Python that answers a question as the head does (`BestSpans`), where question and context fit into one input.
-
-    Args:
-        longest: word pieces of an answer, at most.
-        rule: of the head: from which margin on a question has no answer, if there are such questions.
-    """
+def _without_afinar(folder: Path, head: Any) -> list[str]:
+    """Return Python that answers a question as a head does (`BestSpans`), where question and context fit into one input."""
+    rule = head.rule()
     nothing = _NOTHING.format(threshold=float(rule["null_threshold"])) if rule else ""
-    return _ANSWER.format(folder=folder, longest=longest, nothing=nothing).splitlines()
+    return _ANSWER.format(folder=folder, longest=head.decoding.max_answer_length, nothing=nothing).splitlines()
 
 
 _ANSWER = """\

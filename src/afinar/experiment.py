@@ -26,7 +26,8 @@ from afinar.callbacks.throughput import Throughput
 from afinar.callbacks.unfreezing import UnfreezingSchedule
 from afinar.data.cache import cache_root
 from afinar.data.datamodule import TextDataModule
-from afinar.errors import ConfigError, UserError, first_line, root_cause
+from afinar.data.multitask import MultiTaskData
+from afinar.errors import ConfigError, UserError, first_line, nearest, root_cause
 from afinar.metrics.direction import direction
 from afinar.metrics.factory import check_monitors
 from afinar.models.backbone import Backbone
@@ -35,6 +36,7 @@ from afinar.optim.steps import StepPlan, plan_steps
 from afinar.run_folder import RunFolder
 from afinar.seeds import derive
 from afinar.tasks.base import TaskModule
+from afinar.tasks.multitask import PRETRAINING
 from afinar.tasks.objective import Objective
 from afinar.types import TaskSpec
 
@@ -93,6 +95,7 @@ def build(config: DictConfig, run: RunFolder) -> Experiment:
     quiet_libraries()
     pl.seed_everything(seed_of(config), workers=True, verbose=False)
 
+    _check_tasks(config.data)
     datamodule: TextDataModule = create(config.data, "data")
     datamodule.prepare_data()
     datamodule.setup("fit")
@@ -114,6 +117,22 @@ def build(config: DictConfig, run: RunFolder) -> Experiment:
     module, notes = build_module(config, datamodule.specs, plan, datamodule.tokenizer)
     _check_order(datamodule, module)
     return Experiment(datamodule, module, trainer, plan, throughput, predictions, [*datamodule.notes(), *notes])
+
+
+def _check_tasks(data: DictConfig) -> None:
+    """Refuse data of several tasks that are not composed as such.
+
+    Raises:
+        ConfigError: saying what to write.
+    """
+    tasks = data.get("tasks", {})
+    if tasks and get_target(str(data["_target_"]), "data") is not MultiTaskData:
+        raise ConfigError(
+            "data.tasks is for several tasks: begin the file of the data with the line `# @task multitask`, or set task=multitask"
+        )
+    for name, node in tasks.items():
+        if not node.get("_partial_"):
+            raise ConfigError(f"data.tasks.{name} is no task of several: compose it as /datamodule@tasks.{name}: [KIND, shared]")
 
 
 def _check_order(datamodule: TextDataModule, module: TaskModule) -> None:
@@ -153,7 +172,15 @@ def build_module(
         notes.append(freezing.apply(backbone))
     heads = named(config.head, "head", specs)
     metrics = {name: create(node, f"metrics.{name}") for name, node in config.get("metrics", {}).items()}
-    objectives = {name: Objective(spec, heads[name](spec=spec, backbone=backbone), metrics) for name, spec in specs.items()}
+    objectives: dict[str, Objective] = {}
+    for name, spec in specs.items():
+        try:
+            objectives[name] = Objective(spec, heads[name](spec=spec, backbone=backbone), metrics)
+        except ConfigError as error:
+            if len(specs) == 1:
+                raise
+            own = f"; a task may have a head and a decoding of its own: head=by_task +head@head.{name}=..."
+            raise ConfigError(f"task '{name}': {str(error).removesuffix('.')}{own}") from error
     training: dict[str, Any] = {"optimizer": None, "scheduler": None}
     if plan is not None:
         training = {
@@ -258,11 +285,14 @@ def named(node: DictConfig, key: str, names: Mapping[str, Any]) -> dict[str, Any
     """Instantiate one node for all `names`, or the node of each name where the configuration holds several.
 
     Raises:
-        ConfigError: if a name has no node.
+        ConfigError: if a name has no node, or a node's name is none of them.
     """
     if "_target_" in node:
         shared = create(node, key)
         return dict.fromkeys(names, shared)
+    for name in map(str, node):
+        if name not in names and name not in PRETRAINING:
+            raise ConfigError(f"{key}.{name}: there is no task '{name}'.{nearest(name, names)} There are: {', '.join(names)}")
     for name in names:
         if name not in node:
             raise ConfigError(f"{key}: there is nothing for '{name}', only for {', '.join(map(str, node)) or 'none'}")

@@ -7,6 +7,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from afinar.conf import conf_folder
 from afinar.data.masked_lm import MASKED_LM, NEXT_SENTENCE
 from afinar.errors import ConfigError, nearest
 from afinar.models.backbone import Backbone
@@ -41,8 +42,24 @@ def configure(config: DictConfig, task: str) -> None:
         config.data = data if pretrains else {**data, "head": task}
         if "_target_" not in config.head and not pretrains:
             config.head = config.head[task]
+        _give_decoding(config, asks="question_answering" in str(data["_target_"]))
         config.task = {"_target_": f"{module.__module__}.{module.__name__}"}
         config.pop("private_layers", None)
+
+
+def _give_decoding(config: DictConfig, asks: bool) -> None:
+    """Let the head's way of decoding be the group's, as it is where there is one task: its keys can be set, and it can be swapped.
+
+    Args:
+        asks: whether the task answers questions, which has other options.
+    """
+    if "decoding" not in config.head:
+        return
+    if OmegaConf.is_dict(config.head.decoding):
+        config.decoding = config.head.decoding
+    if str(config.decoding["_target_"]).endswith(".usual_decoding"):
+        config.decoding = OmegaConf.load(conf_folder() / "decoding" / f"{'spans' if asks else 'none'}.yaml")
+    config.head.decoding = "${decoding}"
 
 
 def specs_of(specs: Mapping[str, TaskSpec], config: DictConfig) -> dict[str, TaskSpec]:

@@ -220,7 +220,11 @@ def test_an_augmentation_serves_all_tasks_of_a_text(joint: list[str], tmp_path: 
         (["data.tasks.intent.label_column=intents"], "task 'intent': "),
         (["data.tasks.intents.label_column=intent"], "data.tasks.intents"),
         (["data.tasks.slots.folds=3", "data.validation=null"], "each with another cut"),
-        (["head=token_crf"], "this head labels words"),
+        (["head=token_crf"], "task 'intent': this head labels words"),
+        (["head=by_task", "+head@head.intent=native", "+head@head.slots=native", "+head@head.slot=mlp"], "there is no task 'slot'"),
+        (["decoding=constrained"], "a task may have a head and a decoding of its own: head=by_task +head@head.intent=..."),
+        (["data.tasks.slots._partial_=false"], "data.tasks.slots is no task of several: compose it as"),
+        (["task.average={intent: accuraccy}"], "task.average.intent=accuraccy: there is no such score. Did you mean 'accuracy'?"),
     ],
     ids=lambda value: value[-1] if isinstance(value, list) else "",
 )
@@ -251,6 +255,25 @@ def test_texts_that_not_all_tasks_read(run: RunFolder, tmp_path: Path) -> None:
         in afinar("predict", f"run={run}", words[0], "data.tasks.intent.text_column=text", conll).error
     )
     done("predict", f"run={run}", "task=slots", words[0], conll)
+
+
+def test_questions_beside_words(fast: list[str], tmp_path: Path) -> None:
+    """Every task has its usual loss and decoding; by itself, its decoding is a group as ever."""
+    (tmp_path / "own" / "data").mkdir(parents=True)
+    lines = ["# @task multitask", "defaults:"]
+    for name, kind, data in (("answers", "question_answering", "demo_qa"), ("names", "token_classification", "demo_ner")):
+        lines += [f"  - /datamodule@tasks.{name}: [{kind}, shared]", f"  - /data@tasks.{name}: {data}"]
+    (tmp_path / "own" / "data" / "both.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    sizes = [f"data.tasks.{name}.reader.sizes={{train: 16, validation: 8, test: 8}}" for name in ("answers", "names")]
+    done("train", "--config-dir", tmp_path / "own", "data=both", *sizes, *fast, f"output={tmp_path / 'out'}")
+    run = only_run(tmp_path / "out")
+    assert {"answers/f1", "names/entity_f1_strict"} <= run.metrics["test"].keys()
+    done("evaluate", f"run={run}", "task=answers", "decoding.max_answer_length=2", f"predictions={tmp_path / 'short.jsonl'}")
+    assert all(len(record["prediction"].split()) <= 2 for record in read_jsonl(tmp_path / "short.jsonl"))
+    for task in ("answers", "names"):
+        done("export", f"run={run}", f"task={task}", f"to={tmp_path / task}")
+        assert f"of `{task}`" in (tmp_path / task / "README.md").read_text(encoding="utf-8")
+    done("export", f"run={run}", f"to={tmp_path / 'both'}")
 
 
 def test_groups_of_several_tasks_are_refused_for_one(small: list[str]) -> None:

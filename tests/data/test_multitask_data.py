@@ -137,7 +137,7 @@ def test_all_tasks_are_cut_alike(joint: Make) -> None:
         count = data.sizes()[split]
         assert texts[:count] == texts[count : 2 * count] == texts[2 * count :]
     notes = "\n".join(data.notes())
-    assert "slots, intent, stars share their texts: each is encoded once" in notes
+    assert "slots, intent, stars label the same examples: inputs that are the same are encoded once" in notes
     assert notes.count("no data.validation given") == 1
 
 
@@ -151,6 +151,31 @@ def test_records_nest_what_each_task_knows(joint: Make) -> None:
     assert record["slots"] == {"tags": original["slots"], "prediction": ["O"]}
     assert record["stars"]["prediction"] == 2.0
     assert set(record["intent"]) == {"label", "prediction"}
+
+
+def test_texts_that_differ_are_recorded_by_task(tokenizers: dict[str, Any], tmp_path: Path) -> None:
+    first, second = (partial(SequenceClassificationData, text_column=column, label_column="label") for column in ("premise", "hypothesis"))
+    reader = DemoReader("pairs", {"train": 12, "validation": 6})
+    data = MultiTaskData({"first": first, "second": second}, reader, tokenizers["bert"], "train", "validation", cache_dir=str(tmp_path))
+    data.setup("fit")
+    table = reader.read("validation", "validation").columns
+    for row in range(6):
+        example = data.example("validation", row)
+        assert "text" not in example
+        assert (example["first"]["text"], example["second"]["text"]) == (table["premise"][row], table["hypothesis"][row])
+    (batch,) = data.val_dataloader()
+    assert len(batch.inputs["input_ids"]) == 12, "what differs is encoded by itself"
+
+
+def test_a_test_file_of_one_task_leaves_training_alone(joint: Make, commands: str) -> None:
+    data = joint({"intent": INTENT, "slots": partial(SLOTS, test=commands)})
+    data.setup("fit")
+    assert data.sets == [["slots", "intent"]]
+    data.setup("test")
+    assert data.sizes()["test"] == 48
+    assert set(data.example("test", 0)) == {"tokens", "slots"}
+    apart = joint({"intent": partial(INTENT, validation=commands), "slots": SLOTS})
+    assert any("train on the same file, but not on the same validation data" in note for note in apart.notes())
 
 
 def test_data_sets_of_every_type_are_mixed(corpora: Make) -> None:
@@ -244,7 +269,7 @@ def test_a_stored_run_needs_no_training_data(joint: Make) -> None:
         again.use_specs({name: spec for name, spec in first.specs.items() if name != "slots"})
 
 
-@pytest.mark.parametrize("name", ["train", "update", "get", "a.b", "1st", "average", "loss", "tokens", "é"])
+@pytest.mark.parametrize("name", ["train", "update", "get", "a.b", "1st", "average", "loss", "tokens", "mae", "mse_of", "é"])
 def test_names_that_cannot_be_are_refused(name: str, joint: Make) -> None:
     with pytest.raises(ConfigError, match="a task cannot bear this name"):
         joint({name: INTENT})

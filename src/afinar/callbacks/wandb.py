@@ -95,7 +95,8 @@ class WandbTracker(WandbLogger):
 
         if not rows:
             return
-        columns = [name for name in rows[0] if name not in texts or self.shows_text]
+        names = dict.fromkeys(name for row in rows for name in row)  # of several data sets each has columns of its own
+        columns = [name for name in names if name not in texts or self.shows_text]
         data = [[_cell(row.get(name)) for name in columns] for row in rows]
         self.experiment.log({f"{split}/predictions": wandb.Table(columns=columns, data=data)})
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property, partial
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
@@ -26,16 +27,18 @@ if TYPE_CHECKING:
 GOLD_COLUMNS = ("label", "tags", "answers")
 """What holds gold answers in the examples of tasks."""
 _SOURCES = ("reader", "tokenizer", "train", "validation", "test")
-RESERVED = frozenset({"average", "loss", "row", "id", "text", "text_pair", "tokens", "offsets", "question", "context"})
-"""Names of scores and of columns of predictions that a task's own would be taken for."""
+RESERVED = frozenset({"average", "row", "id", "text", "text_pair", "tokens", "offsets", "question", "context"})
+"""Columns of predictions and scores that a task's own would be taken for."""
+SCORES = frozenset({"f1", "precision", "recall", "pearson", "spearman", "mse", "rmse", "mae", "loss", "perplexity", "error"})
+"""Words by which a score says which way of it is better."""
 
 
 class MultiTaskData(TextDataModule):
     """Tasks of any type, each with a data module of its own.
 
-    Tasks that read the same files label the same rows of them: such a row is one example, whose inputs are encoded once and feed the heads
-    of all of them. They share the cut into train and validation, and augmented copies. Tasks with files of their own come in batches of
-    their own, mixed as `mixing` says.
+    Tasks that read the same files to train and to validate label the same rows of them: such a row is one example, whose inputs, where they
+    are the same, are encoded once and feed the heads of all of them. They share the cut into train and validation, and augmented copies.
+    Tasks with files of their own come in batches of their own, mixed as `mixing` says.
 
     Args:
         tasks: by name, what makes the data module of each task: a class of this package, or a partial of one. A task's head has its name;
@@ -114,7 +117,7 @@ class MultiTaskData(TextDataModule):
 
     def load(self, split: str) -> MixedSplit:
         # What is to be predicted every task reads, whatever files it learned from.
-        sets = [list(self.tasks)] if split == "predict" else self.sets
+        sets = [list(self.tasks)] if split == "predict" else [part for names in self.sets for part in self._alike(names, split)]
         if split == "predict" and len(self.tasks) > 1 and (apart := [name for name, task in self.tasks.items() if _encodes_apart(task)]):
             raise ConfigError(f"task '{apart[0]}' encodes the texts of a pair apart, for itself: name one task to predict, task=NAME")
         parts: list[DataSet] = []
@@ -128,6 +131,13 @@ class MultiTaskData(TextDataModule):
         self._parts[split] = parts
         return MixedSplit(parts)
 
+    def _alike(self, names: Sequence[str], split: str) -> list[list[str]]:
+        """Return the tasks of a data set in groups that read the same source of a split: each may have a test file of its own."""
+        groups: dict[str | None, list[str]] = {}
+        for name in names:
+            groups.setdefault(self.tasks[name].sources[split], []).append(name)
+        return list(groups.values())
+
     def _examples_of(self, split: str, tasks: Mapping[str, TextDataModule]) -> dict[str, SplitData]:
         """Return the examples of tasks that share their rows.
 
@@ -136,7 +146,7 @@ class MultiTaskData(TextDataModule):
         """
         found: dict[str, SplitData] = {}
         for name, task in tasks.items():
-            with _speaking_of(name, "; name one task to predict with task=NAME" if split == "predict" and len(tasks) > 1 else ""):
+            with _speaking_of(name, self._remedy(split)):
                 found[name] = task.examples(split)
         first = next(iter(found))
         for name, examples in found.items():
@@ -150,13 +160,11 @@ class MultiTaskData(TextDataModule):
     def example(self, split: str, row: int) -> dict[str, Any]:
         """Return one example of a loaded split: its texts, and by task what else is known of it."""
         part = self._part(split, row)
-        texts: dict[str, Any] = {}
-        gold: dict[str, Any] = {}
-        for name, task in part.tasks.items():
-            record = task.example(split, row - part.start)
-            gold[name] = {key: record.pop(key) for key in GOLD_COLUMNS if key in record}
-            texts |= record
-        return {**texts, **gold}
+        records = {name: task.example(split, row - part.start) for name, task in part.tasks.items()}
+        texts = {key: value for record in records.values() for key, value in record.items() if key not in GOLD_COLUMNS}
+        shared = {key: value for key, value in texts.items() if all(record.get(key, value) == value for record in records.values())}
+        own = {name: {key: value for key, value in record.items() if key not in shared} for name, record in records.items()}
+        return {**shared, **own}
 
     def record(self, split: str, row: int, predictions: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         """Return an example and, under the name of each head, its gold answer and its prediction."""
@@ -165,14 +173,27 @@ class MultiTaskData(TextDataModule):
 
     def presented(self, predictions: Mapping[str, dict[str, Any]], row: int) -> dict[str, Any]:
         heads = {head: task for task in self.tasks.values() for head in _heads(task)}
-        return {head: heads[head].present(record, row) for head, record in predictions.items()}
+        example = self.example("predict", row)
+        return {head: {**example.get(head, {}), **heads[head].present(record, row)} for head, record in predictions.items()}
 
     def findings(self, split: str) -> list[dict[str, Any]]:
         return [{"task": name, **finding} for name, task in self.tasks.items() if task.has_split(split) for finding in task.findings(split)]
 
     def notes(self) -> list[str]:
-        joined = [f"{', '.join(names)} share their texts: each is encoded once" for names in self.sets if len(names) > 1]
-        return [*joined, *(f"{name}: {line}" for name, task in self.tasks.items() for line in task.notes())]
+        joined = [
+            f"{', '.join(names)} label the same examples: inputs that are the same are encoded once" for names in self.sets if names[1:]
+        ]
+        apart = [
+            f"{one} and {other} train on the same file, but not on the same validation data: they share no examples"
+            for one, other in combinations(self.tasks, 2)
+            if _same_files(self.tasks[one], self.tasks[other], ("train",)) and not _same_files(self.tasks[one], self.tasks[other])
+        ]
+        again = [
+            f"{name}: whether predictions hang on the order of the texts is looked at where this task is trained or evaluated by itself"
+            for name, task in self.tasks.items()
+            if getattr(task, "symmetric", False)
+        ]
+        return [*joined, *apart, *again, *(f"{name}: {line}" for name, task in self.tasks.items() for line in task.notes())]
 
     @property
     def fixed_texts(self) -> bool:
@@ -200,10 +221,13 @@ class MultiTaskData(TextDataModule):
 
     def _ask(self, use: Callable[[TextDataModule], None]) -> None:
         for name, task in self.tasks.items():
-            with _speaking_of(name):
+            with _speaking_of(name, self._remedy("predict")):
                 use(task)
         self._input = Table.at_hand({})
         self._examples.pop("predict", None)
+
+    def _remedy(self, split: str) -> str:
+        return "; name one task to predict with task=NAME" if split == "predict" and len(self.tasks) > 1 else ""
 
     # Batches.
 
@@ -257,10 +281,14 @@ def _check_names(tasks: Mapping[str, Any]) -> None:
     if not tasks:
         raise ConfigError("data.tasks is empty: name the data module of at least one task, e.g. with data=demo_tasks")
     for name in tasks:
-        taken = name in RESERVED or any(hasattr(kind(), name) for kind in (nn.ModuleDict, nn.ParameterDict))
+        taken = (
+            name in RESERVED
+            or SCORES.intersection(name.lower().split("_"))
+            or any(hasattr(kind(), name) for kind in (nn.ModuleDict, nn.ParameterDict))
+        )
         if taken or not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII):
             raise ConfigError(
-                f"data.tasks.{name}: a task cannot bear this name; use letters, digits and _, and no word that PyTorch or predictions use"
+                f"data.tasks.{name}: a task cannot bear this name; use letters, digits and _, and no word of scores, predictions or PyTorch"
             )
 
 
@@ -276,10 +304,10 @@ def _by_files(tasks: Mapping[str, TextDataModule]) -> list[list[str]]:
     return groups
 
 
-def _same_files(one: TextDataModule, other: TextDataModule) -> bool:
+def _same_files(one: TextDataModule, other: TextDataModule, splits: Sequence[str] = ("train", "validation")) -> bool:
     supervised = isinstance(one, SupervisedData) and isinstance(other, SupervisedData)
     same_reader = type(one.reader) is type(other.reader) and vars(one.reader) == vars(other.reader)
-    return supervised and same_reader and one.sources == other.sources
+    return supervised and same_reader and all(one.sources[split] == other.sources[split] for split in splits)
 
 
 def _led(tasks: Sequence[TextDataModule], names: Sequence[str]) -> list[str]:
@@ -322,4 +350,5 @@ def _speaking_of(name: str, remedy: str = "") -> Iterator[None]:
     try:
         yield
     except (ConfigError, DataError) as error:
-        raise type(error)(f"task '{name}': {error}{remedy}") from error
+        said = str(error).removesuffix(".") if remedy else str(error)
+        raise type(error)(f"task '{name}': {said}{remedy}") from error

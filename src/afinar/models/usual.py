@@ -20,6 +20,6 @@ def usual_loss(spec: TaskSpec) -> nn.Module:
     return CrossEntropy(spec) if spec.labels is not None else MSE(spec)
 
 
-def usual_decoding(decides: Any) -> Any:
+def usual_decoding(answers: Any) -> Any:
     """Return what decides answers, given `Answers`; for words the best tags as they are, given their table."""
-    return BestSpans(decides) if isinstance(decides, Answers) else Free(decides)
+    return BestSpans(answers) if isinstance(answers, Answers) else Free(answers)

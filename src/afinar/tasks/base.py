@@ -149,7 +149,8 @@ class TaskModule(pl.LightningModule):
         return list(self.objectives)
 
     def _log_results(self, split: str) -> None:
-        self.log_dict({f"{split}/{name}": value.float() for name, value in self._scores().items()})
+        # `loss` by itself is the mean of the batches' total, logged with each.
+        self.log_dict({f"{split}/{name}": value.float() for name, value in self._scores().items() if name != "loss"})
 
     def _scores(self) -> dict[str, Tensor]:
         """Return the metrics of an evaluation."""
@@ -158,8 +159,6 @@ class TaskModule(pl.LightningModule):
             # One head's metrics go by their own names; several are told apart by theirs.
             prefix = "" if len(self.objectives) == 1 else f"{head}/"
             results = self.objective(head).results()
-            # A loss over targets (masked LM) is the exact one; the batches' mean above stands where there is none.
-            results.pop("loss", None)
             scores |= {f"{prefix}{name}": value for name, value in results.items()}
         return scores
 

@@ -19,6 +19,9 @@ from afinar.tasks.weighting import FixedWeights, Weighting
 from afinar.types import Batch, TaskSpec
 
 AVERAGE = "average"
+PRETRAINING = ("masked_lm", "next_sentence")
+SOMETIMES_UNDEFINED = ("pearson", "spearman", "auc")
+"""How scores begin that some predictions do not have."""
 _WEIGHTING = "weighting"
 
 
@@ -29,11 +32,13 @@ class MultiTask(TaskModule):
         backbone, objectives: see `TaskModule`.
         weighting: called with the specifications of the heads, by name; None adds the losses.
         average: by head, the score that counts in ``average``, the plain mean (one that is not defined, such as the correlation of
-            constant predictions, counts 0); heads left out do not count. None for each head's usual one (`usual_score`).
+            constant predictions, counts 0); heads left out do not count. None for each head's usual one (`usual_score`), pre-training's
+            left out where there is another task.
         options: see `TaskModule`.
 
     Raises:
-        ConfigError: `average` names a head that there is not, or a score that is better where it is lower.
+        ConfigError: `average` names a head that there is not, or a score that is better where it is lower. In the first evaluation, where
+            it names a score that a head does not have.
     """
 
     def __init__(
@@ -47,7 +52,7 @@ class MultiTask(TaskModule):
         super().__init__(backbone, objectives, **options)
         specs = {head: objective.spec for head, objective in objectives.items()}
         self.weighting = (weighting or FixedWeights)(specs)
-        self.average = _checked(average, specs) if average else {head: usual_score(spec) for head, spec in specs.items()}
+        self.average = _checked(average, specs) if average else _usual(specs)
         self._seen: set[str] = set()
         self.train()
 
@@ -75,7 +80,8 @@ class MultiTask(TaskModule):
         super()._log_losses(losses, split, examples)
         self._seen |= losses.keys()
         for head, loss in losses.items():
-            self.log(f"{split}/{head}/loss", loss, batch_size=examples, on_epoch=True, sync_dist=True)
+            if not self.objective(head).scores_loss:
+                self.log(f"{split}/{head}/loss", loss, batch_size=examples, on_epoch=True, sync_dist=True)
 
     # Scores
 
@@ -92,9 +98,25 @@ class MultiTask(TaskModule):
     def _scores(self) -> dict[str, Tensor]:
         scores = super()._scores()
         if set(self.average) <= set(self._judged()):
-            counted = [scores.get(f"{head}/{score}", torch.zeros(())) for head, score in self.average.items()]
+            for head, score in self.average.items():
+                self._check_score(head, score, scores)
+            counted = [scores.get(self._name(head, score), torch.zeros(())) for head, score in self.average.items()]
             scores[AVERAGE] = torch.stack([score.float().cpu() for score in counted]).mean().to(self.device)
         return scores
+
+    def _name(self, head: str, score: str) -> str:
+        return score if len(self.objectives) == 1 else f"{head}/{score}"
+
+    def _check_score(self, head: str, score: str, scores: Mapping[str, Tensor]) -> None:
+        """Refuse a score that a head does not have; one that it has may be undefined for once.
+
+        Raises:
+            ConfigError: with the nearest name.
+        """
+        if self._name(head, score) not in scores and not score.startswith(SOMETIMES_UNDEFINED):
+            start = self._name(head, "")
+            known = [name.removeprefix(start) for name in scores if name.startswith(start)]
+            raise ConfigError(f"task.average.{head}={score}: there is no such score.{nearest(score, known)} There are: {', '.join(known)}")
 
     # Optimization
 
@@ -103,6 +125,12 @@ class MultiTask(TaskModule):
 
     def _part_of(self, name: str) -> str | None:
         return _WEIGHTING if name.startswith(f"{_WEIGHTING}.") else super()._part_of(name)
+
+
+def _usual(specs: Mapping[str, TaskSpec]) -> dict[str, str]:
+    usual = {head: usual_score(spec) for head, spec in specs.items()}
+    # It helps the other tasks along, and is seldom what a model is chosen by.
+    return {head: score for head, score in usual.items() if specs[head].kind not in PRETRAINING} or usual
 
 
 def _checked(average: Mapping[str, str], specs: Mapping[str, TaskSpec]) -> dict[str, str]:

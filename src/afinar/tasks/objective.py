@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 
 from afinar.metrics.factory import metrics_for
+from afinar.metrics.masked_lm import MaskedLMMetrics
 from afinar.metrics.store import EpochStore
 from afinar.models.heads import Head
 from afinar.types import Encoded, Fields, TaskSpec
@@ -28,6 +29,11 @@ class Objective(nn.Module):
         self.spec = spec
         self.head = head
         self.metrics = metrics_for(spec, extra_metrics)
+
+    @property
+    def scores_loss(self) -> bool:
+        """Whether the loss is among its metrics: the mean over targets (of masked LM), where batches have more or fewer of them."""
+        return isinstance(self.metrics, MaskedLMMetrics)
 
     def loss(self, encoded: Encoded, fields: Fields) -> Tensor:
         """Return the training loss, a scalar."""
