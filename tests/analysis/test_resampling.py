@@ -63,23 +63,23 @@ def test_repeats_are_not_taken_for_independent() -> None:
     assert found.p == pytest.approx(expected.pvalue, abs=0.02)
 
 
-@pytest.mark.parametrize("seeds", [2, 5, 12])
-def test_the_parts_are_those_of_an_analysis_of_variance(seeds: int) -> None:
+@pytest.mark.parametrize(("seeds", "n"), [(2, 60), (5, 60), (12, 60), (5, 6)])
+def test_the_parts_are_those_of_an_analysis_of_variance(seeds: int, n: int) -> None:
     draw = generator(seeds)
-    differences = effects(draw, seeds, 60, 0.1, 1.0, 1.0)
+    differences = effects(draw, seeds, n, 0.1, 2.0, 1.0)
     found = two_level_bootstrap(*arms(draw, differences), draw, 20_000)
     covariances = np.cov(differences)
     common = (covariances.sum() - np.trace(covariances)) / (seeds * (seeds - 1))
     assert found.error_of_seeds == pytest.approx(stats.sem(differences.mean(1)))
-    assert found.error_of_examples == pytest.approx(math.sqrt(common / 60), rel=0.05)
+    assert found.error_of_examples == pytest.approx(math.sqrt(common / n), rel=0.05)
     # What the plain two-level bootstrap has for expectation, of which its interval is four errors wide.
-    n, s = 60, seeds
+    s = seeds
     left = differences - differences.mean()
     example, seed = (left.mean(axis) for axis in (0, 1))
     own = left - example[None] - seed[:, None]
     variance = (example**2).mean() / n + (seed**2).mean() / s + (own**2).mean() / (n * s)
     assert found.percentile is not None
-    assert (found.percentile.high - found.percentile.low) / 3.92 == pytest.approx(math.sqrt(variance), rel=0.05)
+    assert (found.percentile.high - found.percentile.low) / 3.92 == pytest.approx(math.sqrt(variance), rel=0.05 if n == 60 else 0.15)
 
 
 @settings(max_examples=60, deadline=None)
@@ -108,10 +108,11 @@ def test_interval_and_p_agree_and_neither_direction_nor_origin_matters(seed: int
     assert found.interval.high - found.interval.low >= 3.9 * math.hypot(found.error_of_seeds or 0, found.error_of_examples or 0)
 
 
-def test_p_is_where_the_interval_ends_at_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("seeds", "examples"), [(4, 50), (6, 3)])
+def test_p_is_where_the_interval_ends_at_zero(seeds: int, examples: int, monkeypatch: pytest.MonkeyPatch) -> None:
     for gain in (0.0, 0.1, 0.5, 2.0):
         draw = generator(7)
-        runs, baseline = arms(draw, gain + effects(draw, 4, 50, 0.1, 1, 0.5))
+        runs, baseline = arms(draw, gain + effects(draw, seeds, examples, 0.3, 1, 0.5))
         found = two_level_bootstrap(runs, baseline, generator(), 100)
         assert found.p is not None
         with monkeypatch.context() as patch:
