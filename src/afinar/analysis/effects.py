@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import gammaln, nctdtrinc
+from scipy.special import chdtri, gammaln, nctdtrinc
 
 from afinar.analysis.intervals import CONFIDENCE, Interval, Summary
+
+_LARGE = 100.0
+"""A t from which on the limit of the noncentral distribution is used."""
 
 
 @dataclass(frozen=True)
@@ -46,5 +49,9 @@ def correction(freedom: int) -> float:
 
 def _true_effects(ratio: float, n: int) -> Interval:
     t, tail = ratio * np.sqrt(n), (1 - CONFIDENCE) / 2
-    low, high = (float(nctdtrinc(n - 1, p, t) / np.sqrt(n)) for p in (1 - tail, tail))
-    return Interval(low, high)
+    if abs(t) > _LARGE:
+        # scipy's inversion does not end there; the normal part of a noncentral t no longer matters beside the chi part.
+        ends = sorted(ratio * float(np.sqrt(chdtri(n - 1, p) / (n - 1))) for p in (1 - tail, tail))
+    else:
+        ends = [float(nctdtrinc(n - 1, p, t) / np.sqrt(n)) for p in (1 - tail, tail)]
+    return Interval(*ends)

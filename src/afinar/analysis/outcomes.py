@@ -60,7 +60,8 @@ def mcnemar_p(broken: int, mended: int) -> float:
     It speaks of these two trained models on other examples. Another seed of either recipe may reverse it: never add up rows of several
     seeds, which are no independent rows.
 
-    Source: McNemar 1947, Psychometrika 12; the exact binomial form as in Dietterich 1998, Neural Computation 10, section 3.1.
+    Source: McNemar 1947, Psychometrika 12, with the binomial distribution itself for its approximation; Dietterich 1998, Neural
+    Computation 10 (what the test says of classifiers and of the algorithms that trained them).
     """
     discordant = broken + mended
     return min(1.0, 2 * float(bdtr(min(broken, mended), discordant, 0.5))) if discordant else 1.0
