@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import shlex
 import shutil
@@ -77,6 +78,11 @@ def place(blank: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pat
     rows = generate("ner", "train", 40, seed=0)
     intents = ({"tokens": row["tokens"], "slots": row["tags"], "intent": PRAISE[at % 2]} for at, row in enumerate(rows))
     write_jsonl(place / "commands.jsonl", intents)
+    (place / "snips").mkdir()
+    for name in ("train", "validation", "test"):
+        shutil.copy(place / "commands.jsonl", place / "snips" / f"{name}.jsonl")
+    with gzip.open(place / "ppdb.tsv.gz", "wt", encoding="utf-8") as lexicon:
+        lexicon.write("bom\tótimo\nruim\tpéssimo\n")
     (block,) = README.blocks(YAML)
     (place / "mine" / "data").mkdir(parents=True)
     (place / "mine" / "data" / "mine.yaml").write_text(block.text, encoding="utf-8")
@@ -86,7 +92,7 @@ def place(blank: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pat
         shutil.copy(place / f"{file}.csv", place / "hub" / f"{split}.csv")
     with stand_ins(place / "cache", blank), pytest.MonkeyPatch.context() as here:
         here.chdir(place)
-        shutil.copytree(tiny_folder(), place / "models" / "minilm")
+        _write_six_layers(place / "models" / "minilm")
         train(name_the_run="demo_sentiment")
         train("experiment=domain_adaptation", "data.train=corpus.txt", name_the_run="domain_adaptation")
         files = [f"data.{split}={name}.conll" for split, name in {"train": "train", "validation": "dev", "test": "test"}.items()]
@@ -96,6 +102,14 @@ def place(blank: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pat
         train("data=csv", "task=pair_regression", *_PAIRS, "data.symmetric=true", "name=alike", name_the_run="alike")
         done("export", "run=outputs/demo_sentiment/RUN", "to=my_model")
         yield place
+
+
+def _write_six_layers(folder: Path) -> None:
+    """Write a model with the tiny one's tokenizer and width, and as many layers as the README speaks of."""
+    from transformers import AutoConfig, AutoModelForMaskedLM
+
+    shutil.copytree(tiny_folder(), folder)
+    AutoModelForMaskedLM.from_config(AutoConfig.from_pretrained(folder, num_hidden_layers=6)).save_pretrained(folder)
 
 
 _PAIRS = (
