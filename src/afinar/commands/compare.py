@@ -5,18 +5,19 @@ from __future__ import annotations
 import argparse
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from afinar.analysis.arms import Arm, arms_of
+from afinar.analysis.changes import GOLD, TEXTS, Difference, difference_of
 from afinar.analysis.comparison import Comparison, compare_arms
 from afinar.analysis.layout import FORMATS, grid_of, mean_of
 from afinar.analysis.table import Row, read_row
 from afinar.console import say, table
 from afinar.errors import UserError, nearest
 from afinar.metrics.names import is_overall
-from afinar.run_folder import RunFolder, find_runs
+from afinar.run_folder import RunFolder, find_runs, open_run
 
 DESCRIPTION = """Put runs side by side: what they differ in, and their scores, best first. Runs that differ in their seeds alone are
 one arm: its mean, standard deviation and 95% interval are shown, and against a baseline the difference, by seeds that both have."""
@@ -39,6 +40,10 @@ def _parser() -> _Parser:
     parser.add_argument("--by", help="the factors that make the arms, with commas (default: all but the seed)")
     parser.add_argument("--baseline", metavar="ARM", help="hold the other arms against this one, e.g. lr=0.001")
     parser.add_argument("--sweep", help="only the runs of one multirun")
+    parser.add_argument("--diff", nargs=2, metavar=("A", "B"), help="two runs: the examples that B has right and A wrong, and the reverse")
+    parser.add_argument("--split", choices=["test", "validation"], default="test", help="whose examples --diff compares")
+    parser.add_argument("--task", help="of runs of several tasks, whose predictions --diff compares")
+    parser.add_argument("--examples", type=int, default=10, metavar="N", help="how many of each kind --diff shows")
     parser.add_argument("--format", choices=[TABLE, *FORMATS], default=TABLE, help="how to write the table")
     return parser
 
@@ -49,6 +54,10 @@ def main(words: Sequence[str]) -> int:
         _parser().print_help()
         return 0
     options = _parser().parse_args(_flags(words))
+    if options.diff:
+        first, second = map(open_run, options.diff)
+        show_changes(difference_of(first, second, options.split, options.task), options.examples)
+        return 0
     runs = [run for path in options.path for run in _runs_at(path)]
     if options.sweep:
         runs = [run for run in runs if run.status.get("sweep") == options.sweep]
@@ -59,9 +68,32 @@ def main(words: Sequence[str]) -> int:
     return 0
 
 
+def show_changes(difference: Difference, examples: int) -> None:
+    """Print how many predictions changed, what that is worth, and some of them."""
+    changes = difference.changes
+    share = "" if changes.difference is None else f": {changes.difference:+.4f} of the share that is wholly right"
+    print(f"{changes.rows} examples; {len(changes.mended)} went from wrong to right, {len(changes.broken)} from right to wrong{share}")
+    print(f"{len(changes.otherwise)} are wrong in both, in different ways; McNemar's exact test of these two runs: p = {changes.p:.3g}")
+    for title, places in (("wrong to right", changes.mended), ("right to wrong", changes.broken)):
+        rows = [_change(difference.first[place], difference.second[place]) for place in places[:examples]]
+        if rows:
+            table(f"{title}, {len(rows)} of {len(places)}", ("row", "text", "gold", "A", "B"), rows)
+    say("note: another seed of either may reverse this; compare arms of several seeds for what a setting does")
+
+
+def _change(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[object, ...]:
+    gold = next(one[key] for key in GOLD if key in one)
+    text = " | ".join(dict.fromkeys(_spelled(one[key]) for key in TEXTS if key in one))  # words are a text, too
+    return one["row"], text, _spelled(gold), _spelled(one["prediction"]), _spelled(other["prediction"])
+
+
+def _spelled(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
 def _flags(words: Sequence[str]) -> list[str]:
     """Take ``metric=NAME``, as other commands have it, for ``--metric NAME``."""
-    known = [action.option_strings[0].removeprefix("--") for action in _parser()._actions if len(action.option_strings) == 1]
+    known = ["metric", "by", "baseline", "sweep", "format"]
     flags: list[str] = []
     for before, word in zip(["", *words], words, strict=False):
         key, _, value = word.partition("=")
