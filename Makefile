@@ -26,7 +26,7 @@ demo: setup ## fine-tune the tiny model 2 x 2 x 2 ways on the demo reviews, and 
 train: setup ## one run: make train ARGS="data=csv data.train=my.csv"
 	$(BIN)/afinar train $(ARGS)
 
-test: setup ## the quick tests (about 7 minutes on 2 cores)
+test: setup ## the quick tests (under 6 minutes on 2 cores)
 	$(BIN)/python -m pytest -m "not slow" -n auto --dist loadfile
 
 test-slow: setup ## the tests that take minutes
