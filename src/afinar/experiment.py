@@ -36,7 +36,7 @@ from afinar.optim.steps import StepPlan, plan_steps
 from afinar.run_folder import RunFolder
 from afinar.seeds import derive
 from afinar.tasks.base import TaskModule
-from afinar.tasks.multitask import PRETRAINING
+from afinar.tasks.masked_lm import PRETRAINING
 from afinar.tasks.objective import Objective
 from afinar.types import TaskSpec
 

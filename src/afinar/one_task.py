@@ -7,11 +7,14 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from afinar.arguments import get_target
 from afinar.conf import conf_folder
-from afinar.data.masked_lm import MASKED_LM, NEXT_SENTENCE
+from afinar.data.masked_lm import MaskedLMData
+from afinar.data.question_answering import QuestionAnsweringData
 from afinar.errors import ConfigError, nearest
 from afinar.models.backbone import Backbone
 from afinar.tasks import MaskedLM, TaskModule
+from afinar.tasks.masked_lm import PRETRAINING
 from afinar.types import TaskSpec
 
 PRIVATE = "backbone.private."
@@ -36,13 +39,14 @@ def configure(config: DictConfig, task: str) -> None:
     assert isinstance(data, dict)
     data.pop("_partial_", None)
     # Pre-training has heads of its own, and all others one that bears the name of the task.
-    pretrains = "masked_lm" in str(data["_target_"])
+    kind = get_target(str(data["_target_"]), f"data.tasks.{task}")
+    pretrains = issubclass(kind, MaskedLMData)
     module = MaskedLM if pretrains else TaskModule
     with open_dict(config):
         config.data = data if pretrains else {**data, "head": task}
         if "_target_" not in config.head and not pretrains:
             config.head = config.head[task]
-        _give_decoding(config, asks="question_answering" in str(data["_target_"]))
+        _give_decoding(config, asks=issubclass(kind, QuestionAnsweringData))
         config.task = {"_target_": f"{module.__module__}.{module.__name__}"}
         config.pop("private_layers", None)
 
@@ -64,7 +68,7 @@ def _give_decoding(config: DictConfig, asks: bool) -> None:
 
 def specs_of(specs: Mapping[str, TaskSpec], config: DictConfig) -> dict[str, TaskSpec]:
     """Return the specifications of the heads that the data of one task feed."""
-    heads = (config.data["head"],) if "head" in config.data else (MASKED_LM, NEXT_SENTENCE)
+    heads = (config.data["head"],) if "head" in config.data else PRETRAINING
     return {head: spec for head, spec in specs.items() if head in heads}
 
 

@@ -15,6 +15,10 @@ IGNORE_INDEX = -100
 """A target that no loss and no metric sees (the convention of PyTorch and transformers)."""
 
 
+GOLD_COLUMNS = ("label", "tags", "answers")
+"""Under which names the records of examples hold their gold answers."""
+
+
 @dataclass(frozen=True)
 class LabelSpace:
     """The labels of one head, in the order of its scores.

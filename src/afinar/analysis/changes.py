@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from afinar.analysis.outcomes import Changes, outcomes_changed
+from afinar.analysis.reports import of_head
 from afinar.errors import UserError, nearest
 from afinar.metrics.answers import rules
 from afinar.run_folder import RunFolder
-from afinar.types import TaskSpec
+from afinar.types import GOLD_COLUMNS, TaskSpec
 
-GOLD = ("label", "tags", "answers")
 TEXTS = ("text", "text_pair", "question", "tokens")
 
 
@@ -71,23 +71,21 @@ def _records(run: RunFolder, split: str, task: str | None) -> list[dict[str, Any
         raise UserError(f"{run} has no predictions of {split}: afinar evaluate run={run} split={split} writes them")
     try:
         records = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-        if task is not None and all(task in record or "prediction" not in record for record in records):
-            records = [{**record, **record[task]} for record in records if task in record]
-        return [{**record, "prediction": record["prediction"]} for record in records]
-    except (ValueError, KeyError, TypeError) as error:
+        records = of_head(records, task) if task is not None and len(run.specs) > 1 else records
+    except (ValueError, TypeError) as error:
         raise UserError(f"{file} is damaged ({error}): write it anew with afinar evaluate run={run} split={split}") from error
+    if not all("prediction" in record for record in records):
+        raise UserError(f"{file} is damaged (a line holds no prediction): write it anew with afinar evaluate run={run} split={split}")
+    return records
 
 
 def _identity(record: Mapping[str, Any]) -> str:
-    return json.dumps([record.get(key) for key in (*TEXTS, *GOLD)], ensure_ascii=False, sort_keys=True)
+    return json.dumps([record.get(key) for key in (*TEXTS, *GOLD_COLUMNS)], ensure_ascii=False, sort_keys=True)
 
 
 def _gold(record: Mapping[str, Any], spec: TaskSpec) -> Any:
-    for key in GOLD:
-        if key in record:
-            value = record[key]
-            break
-    else:
+    value = next((record[key] for key in GOLD_COLUMNS if key in record), None)
+    if value is None:
         raise UserError(f"row {record.get('row')} has no gold answer: only what was evaluated can be right or wrong")
     if spec.answers is not None:
         return tuple(sorted(set(rules(spec.answers.language).references(value))))

@@ -18,7 +18,6 @@ from afinar.analysis.unpaired import compare_unpaired
 from afinar.errors import UserError, nearest
 from afinar.metrics.direction import direction
 
-LEVEL = 0.05
 _FEW = 6
 """With fewer pairs no permutation test can be below 5%."""
 
@@ -137,7 +136,7 @@ def _arm(name: str, arms: Sequence[Arm]) -> Arm:
 def _limits(standings: Sequence[Standing], base: Arm | None) -> list[str]:
     """Say what so few runs cannot tell."""
     counts = sorted({len(standing.arm.rows) for standing in standings})
-    if not standings or counts[0] > _FEW - 1:
+    if not standings or counts[0] >= _FEW:
         return []
     lines = []
     if counts[0] == 1:

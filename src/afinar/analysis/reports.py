@@ -27,6 +27,11 @@ def error_report(spec: TaskSpec, records: Sequence[Mapping[str, Any]]) -> ErrorR
     return tagging_errors(records, spec.scheme)
 
 
+def of_head(records: Sequence[Mapping[str, Any]], head: str) -> list[dict[str, Any]]:
+    """Return the records of several heads as those of one of them, of the examples that it judges."""
+    return [{**record, **record[head]} for record in records if head in record]
+
+
 def write_reports(
     run: RunFolder, specs: Mapping[str, TaskSpec], split: str, records: Sequence[Mapping[str, Any]]
 ) -> dict[str, ErrorReport]:
@@ -34,8 +39,7 @@ def write_reports(
     reports: dict[str, ErrorReport] = {}
     for head, spec in specs.items():
         several = len(specs) > 1
-        own = [{**record, **record[head]} for record in records if head in record] if several else records
-        report = error_report(spec, own)
+        report = error_report(spec, of_head(records, head) if several else records)
         if report is not None:
             title = f"Errors of {head} on {split}" if several else f"Errors on {split}"
             write_text(run.errors(split, head if several else None), report.to_markdown(f"{title}: {run.path.name}"))

@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from afinar.analysis.arms import Arm, arms_of
-from afinar.analysis.changes import GOLD, TEXTS, Difference, difference_of
+from afinar.analysis.changes import TEXTS, Difference, difference_of
 from afinar.analysis.comparison import Comparison, compare_arms
 from afinar.analysis.layout import FORMATS, grid_of, mean_of
 from afinar.analysis.table import Row, read_row
+from afinar.commands.options import wants_help
 from afinar.console import say, table
 from afinar.errors import UserError, nearest
 from afinar.metrics.names import is_overall
 from afinar.run_folder import RunFolder, find_runs, open_run
+from afinar.types import GOLD_COLUMNS
 
 DESCRIPTION = """Put runs side by side: what they differ in, and their scores, best first. Runs that differ in their seeds alone are
 one arm: its mean, standard deviation and 95% interval are shown, and against a baseline the difference, by seeds that both have."""
@@ -50,7 +52,7 @@ def _parser() -> _Parser:
 
 def main(words: Sequence[str]) -> int:
     """Print the comparison of the runs at or below the paths given."""
-    if any(word in ("-h", "--help") for word in words):
+    if wants_help(words):
         _parser().print_help()
         return 0
     options = _parser().parse_args(_flags(words))
@@ -82,7 +84,7 @@ def show_changes(difference: Difference, examples: int) -> None:
 
 
 def _change(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[object, ...]:
-    gold = next(one[key] for key in GOLD if key in one)
+    gold = next(one[key] for key in GOLD_COLUMNS if key in one)
     text = " | ".join(dict.fromkeys(_spelled(one[key]) for key in TEXTS if key in one))  # words are a text, too
     return one["row"], text, _spelled(gold), _spelled(one["prediction"]), _spelled(other["prediction"])
 

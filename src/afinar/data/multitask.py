@@ -19,13 +19,11 @@ from afinar.data.mixing import InTurn, MixedBatches, Mixing, Passes
 from afinar.data.supervised import SupervisedData
 from afinar.data.table import Table
 from afinar.errors import ConfigError, DataError
-from afinar.types import TaskSpec
+from afinar.types import GOLD_COLUMNS, TaskSpec
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-GOLD_COLUMNS = ("label", "tags", "answers")
-"""What holds gold answers in the examples of tasks."""
 _SOURCES = ("reader", "tokenizer", "train", "validation", "test")
 RESERVED = frozenset({"average", "row", "id", "text", "text_pair", "tokens", "offsets", "question", "context"})
 """Columns of predictions and scores that a task's own would be taken for."""
@@ -67,7 +65,7 @@ class MultiTaskData(TextDataModule):
         shared = {**given, **{name: value for name, value in own.items() if value is not None}}
         _check_names(tasks)
         self.tasks = {name: _made(name, make, shared) for name, make in tasks.items()}
-        self.sets = [_led([self.tasks[name] for name in names], names) for names in _by_files(self.tasks)]
+        self.sets = [_led({name: self.tasks[name] for name in names}) for names in _by_files(self.tasks)]
         """The names of the tasks that share their files, for each data set; the first decides its order."""
         self._parts: dict[str, list[DataSet]] = {}
 
@@ -209,9 +207,7 @@ class MultiTaskData(TextDataModule):
 
     def use_table(self, table: Table) -> None:
         """Predict all tasks for the rows of a table."""
-        super().use_table(table)
-        for task in self.tasks.values():
-            task.use_table(table)
+        self._ask(lambda task: task.use_table(table))
 
     def use_input(self, source: str) -> None:
         self._ask(lambda task: task.use_input(source))
@@ -310,7 +306,7 @@ def _same_files(one: TextDataModule, other: TextDataModule, splits: Sequence[str
     return supervised and same_reader and all(one.sources[split] == other.sources[split] for split in splits)
 
 
-def _led(tasks: Sequence[TextDataModule], names: Sequence[str]) -> list[str]:
+def _led(tasks: Mapping[str, TextDataModule]) -> list[str]:
     """Let tasks that share their files follow one of them, whose answers lie at places of the text if there is such a one.
 
     Returns:
@@ -319,11 +315,10 @@ def _led(tasks: Sequence[TextDataModule], names: Sequence[str]) -> list[str]:
     Raises:
         ConfigError: one of them encodes its texts apart, or they cut or batch their rows differently.
     """
-    joined = dict(zip(names, tasks, strict=True))
-    first = next((name for name, task in joined.items() if getattr(task, "places_gold", False)), names[0])
-    leader = joined[first]
-    for name, task in joined.items():
-        if len(joined) > 1 and _encodes_apart(task):
+    first = next((name for name, task in tasks.items() if getattr(task, "places_gold", False)), next(iter(tasks)))
+    leader = tasks[first]
+    for name, task in tasks.items():
+        if len(tasks) > 1 and _encodes_apart(task):
             raise ConfigError(
                 f"data.tasks.{name}: pairs in separate encodings cannot share their texts with another task: "
                 "set pairing=joint, or give them a file of their own"
@@ -337,7 +332,7 @@ def _led(tasks: Sequence[TextDataModule], names: Sequence[str]) -> list[str]:
                 if own != theirs:
                     raise ConfigError(f"'{first}' and '{name}' read the same files, each with another {what}: set it for both, in data.KEY")
             task.leader = leader
-    return [first, *(name for name in names if name != first)]
+    return [first, *(name for name in tasks if name != first)]
 
 
 def _encodes_apart(task: TextDataModule) -> bool:

@@ -9,6 +9,7 @@ from afinar.tasks.base import TaskModule
 
 MASKED_LM = "masked_lm"
 NEXT_SENTENCE = "next_sentence"
+PRETRAINING = (MASKED_LM, NEXT_SENTENCE)
 
 
 class MaskedLM(TaskModule):

@@ -14,12 +14,12 @@ from afinar.metrics.direction import direction
 from afinar.metrics.factory import usual_score
 from afinar.models.backbone import Backbone
 from afinar.tasks.base import TaskModule
+from afinar.tasks.masked_lm import PRETRAINING
 from afinar.tasks.objective import Objective
 from afinar.tasks.weighting import FixedWeights, Weighting
 from afinar.types import Batch, TaskSpec
 
 AVERAGE = "average"
-PRETRAINING = ("masked_lm", "next_sentence")
 SOMETIMES_UNDEFINED = ("pearson", "spearman", "auc")
 """How scores begin that some predictions do not have."""
 _WEIGHTING = "weighting"
