@@ -44,8 +44,8 @@ def configure(config: DictConfig, task: str) -> None:
     module = MaskedLM if pretrains else TaskModule
     with open_dict(config):
         config.data = data if pretrains else {**data, "head": task}
-        if "_target_" not in config.head and not pretrains:
-            config.head = config.head[task]
+        if "_target_" not in config.head:
+            config.head = OmegaConf.masked_copy(config.head, list(PRETRAINING)) if pretrains else config.head[task]
         _give_decoding(config, asks=issubclass(kind, QuestionAnsweringData))
         config.task = {"_target_": f"{module.__module__}.{module.__name__}"}
         config.pop("private_layers", None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -274,6 +275,29 @@ def test_questions_beside_words(fast: list[str], tmp_path: Path) -> None:
         done("export", f"run={run}", f"task={task}", f"to={tmp_path / task}")
         assert f"of `{task}`" in (tmp_path / task / "README.md").read_text(encoding="utf-8")
     done("export", f"run={run}", f"to={tmp_path / 'both'}")
+
+
+def test_masked_words_beside_labels(fast: list[str], tmp_path: Path) -> None:
+    """Pre-training has heads of its own names; each task is taken out with its own alone."""
+    from transformers import AutoModelForMaskedLM
+
+    (tmp_path / "own" / "data").mkdir(parents=True)
+    lines = ["# @task multitask", "defaults:"]
+    for name, kind, data in (("mood", "sequence_classification", "demo_sentiment"), ("plain", "masked_lm", "demo_text")):
+        lines += [f"  - /datamodule@tasks.{name}: [{kind}, shared]", f"  - /data@tasks.{name}: {data}"]
+    (tmp_path / "own" / "data" / "both.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    sizes = ["data.tasks.mood.reader.sizes={train: 16, validation: 8, test: 8}", "data.tasks.plain.reader.sizes={train: 16, validation: 8}"]
+    heads = ["head=masked_lm", "+head@head.mood=native"]
+    done("train", "--config-dir", tmp_path / "own", "data=both", *heads, *sizes, *fast, f"output={tmp_path / 'out'}")
+    run = only_run(tmp_path / "out")
+    assert run.metrics["validation"]["average"] == run.metrics["validation"]["mood/f1_macro"], "pre-training does not choose the epoch"
+    assert math.log(run.metrics["validation"]["masked_lm/perplexity"]) == pytest.approx(
+        run.metrics["validation"]["masked_lm/loss"], abs=1e-4
+    )
+    for task in ("mood", "plain"):
+        done("evaluate", f"run={run}", f"task={task}", "split=validation")
+        done("export", f"run={run}", f"task={task}", f"to={tmp_path / task}")
+    assert AutoModelForMaskedLM.from_pretrained(tmp_path / "plain") is not None
 
 
 def test_groups_of_several_tasks_are_refused_for_one(small: list[str]) -> None:
