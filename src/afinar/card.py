@@ -149,5 +149,5 @@ _NOTHING = """\
 
 
 def _shown(config: object) -> list[str]:
-    hidden = {"logger", "output", "resume", "sweep", "name"}
+    hidden = {"logger", "output", "resume", "retry", "sweep", "name"}
     return [str(key) for key in config if str(key) not in hidden]  # type: ignore[attr-defined]

@@ -94,6 +94,15 @@ class RunFolder:
         self._write_json("status.json", {**self.status, **facts})
 
     @property
+    def sweeps(self) -> dict[str, list[int]]:
+        """The sweeps that the run belongs to, and as which of their jobs: one training may serve several."""
+        return dict(self.status.get("sweeps", {}))
+
+    def join_sweep(self, name: str, job: int) -> None:
+        jobs = self.sweeps
+        self.update_status(sweeps={**jobs, name: sorted({*jobs.get(name, ()), job})})
+
+    @property
     def metrics(self) -> dict[str, Any]:
         return self._read_json("metrics.json")
 

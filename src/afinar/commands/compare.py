@@ -62,7 +62,7 @@ def main(words: Sequence[str]) -> int:
         return 0
     runs = [run for path in options.path for run in _runs_at(path)]
     if options.sweep:
-        runs = [run for run in runs if run.status.get("sweep") == options.sweep]
+        runs = [run for run in runs if options.sweep in run.sweeps]
     if not runs:
         of_sweep = f" of sweep {options.sweep}" if options.sweep else ""
         raise UserError(f"no runs at {', '.join(options.path)}{of_sweep}: name a folder that `afinar train` wrote")
@@ -162,7 +162,11 @@ def _say_unfinished(run: RunFolder) -> None:
     try:
         status = run.status.get("status", "unknown")
         if status != "done":
-            reason = "still at work, or killed: repeat its command with resume=true" if status == "running" else "no reason recorded"
+            reason = (
+                "still at work, or killed: repeat its command (a single run's with resume=true)"
+                if status == "running"
+                else "no reason recorded"
+            )
             say(f"{status}: {run}: {run.status.get('error') or reason}")
     except UserError:
         return  # said before

@@ -87,7 +87,7 @@ def _fit(experiment: Experiment, config: DictConfig, run: RunFolder) -> None:
     if resume:
         module.check_fits(read_checkpoint(resume))
         say(f"  resuming from {resume}")
-    elif config.resume:
+    elif config.resume and not config.sweep:
         say("  there is no last checkpoint to resume from: starting anew")
     try:
         trainer.fit(module, datamodule=experiment.datamodule, ckpt_path=resume, weights_only=True)

@@ -15,14 +15,14 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import IntervalSweep, Override
 from omegaconf import DictConfig, OmegaConf
 
 from afinar.commands.implied import header
 from afinar.metrics.direction import direction
 from afinar.run_folder import RunFolder
 
-NOT_IDENTITY = ("hydra", "output", "name", "resume", "sweep", "logger")
+NOT_IDENTITY = ("hydra", "output", "name", "resume", "retry", "sweep", "logger")
 """Keys that change where results go and not what they are."""
 
 LONGEST_NAME = 96
@@ -32,7 +32,10 @@ SEPARATOR = "+"
 
 
 def register_resolvers() -> None:
-    """Make ``${afinar.run_name:}``, ``${afinar.data_option:}`` and ``${afinar.direction:METRIC}`` known to OmegaConf."""
+    """Make ``${afinar.run_name:}``, ``${afinar.data_option:}`` and ``${afinar.direction:METRIC}`` known to OmegaConf.
+
+    Called below: a launcher's processes import this file with the job that they are to run, before they compose its configuration.
+    """
     OmegaConf.register_new_resolver("afinar.run_name", lambda *, _root_: run_name(_root_), replace=True)
     OmegaConf.register_new_resolver("afinar.data_option", lambda *, _root_: data_option(_root_), replace=True)
     OmegaConf.register_new_resolver("afinar.direction", direction, replace=True)
@@ -53,11 +56,13 @@ def run_name(config: DictConfig) -> str:
     """Return the folder name of a run: its varied keys, the configuration's hash, and an attempt where one is needed.
 
     A folder that holds results is never written again: running the same configuration once more makes a second attempt,
-    unless ``resume=true``, which goes back to the newest attempt.
+    unless ``resume=true``, which goes back to the newest attempt, whatever another sweep has called it.
     """
+    root, digest = Path(str(config.output)) / str(config.name), config_hash(config)
+    if config.resume and (earlier := _newest(root, digest)):
+        return earlier
     varied = _cut(SEPARATOR.join(_readable(override) for override in _varied(config)))
-    base = "-".join(part for part in (varied, config_hash(config)) if part)
-    return _attempt(Path(str(config.output)) / str(config.name), base, bool(config.resume))
+    return _free(root, "-".join(part for part in (varied, digest) if part))
 
 
 def data_option(config: DictConfig) -> str:
@@ -100,12 +105,18 @@ def _cut(name: str) -> str:
     return name if len(name) <= LONGEST_NAME else name[:LONGEST_NAME].rsplit(SEPARATOR, 1)[0]
 
 
-def _attempt(root: Path, base: str, resume: bool) -> str:
-    attempts = [base, *(f"{base}-{number}" for number in range(2, 1000))]
-    taken = 0
-    while _holds_results(RunFolder(root / attempts[taken])):
-        taken += 1
-    return attempts[max(0, taken - 1)] if resume else attempts[taken]
+def _newest(root: Path, digest: str) -> str | None:
+    """Return the name of the last attempt at a configuration, one with results if there is any."""
+    named = re.compile(rf"(?:.*-)?{digest}(?:-(\d+))?")
+    found = [(RunFolder(folder), match) for folder in root.glob(f"*{digest}*") if (match := named.fullmatch(folder.name))]
+    attempts = [(_holds_results(run), int(match[1] or 1), run.path.name) for run, match in found]
+    return max(attempts)[2] if attempts else None
+
+
+def _free(root: Path, base: str) -> str:
+    """Return the name, or its first numbered form whose folder holds no results."""
+    attempts = (base, *(f"{base}-{number}" for number in range(2, 1000)))
+    return next(name for name in attempts if not _holds_results(RunFolder(root / name)))
 
 
 def _holds_results(run: RunFolder) -> bool:
@@ -134,3 +145,25 @@ def job_count(overrides: Sequence[str]) -> int:
     """Return the number of jobs of a multirun: every combination of the values that it lists."""
     given = _last_given(overrides).values()
     return math.prod(len(list(override.sweep_iterator())) for override in given if override.is_discrete_sweep())
+
+
+def one_job(overrides: Iterable[str]) -> list[str]:
+    """Return the overrides of one job of a sweep: the first, as far as that can be said without running the sweep."""
+    words = []
+    for override in _last_given(overrides).values():
+        if override.is_discrete_sweep():
+            words.append(f"{override.get_key_element()}={next(override.sweep_string_iterator())}")
+        elif isinstance(value := override.value(), IntervalSweep):
+            words.append(f"{override.get_key_element()}={value.start}")
+        else:
+            words.append(str(override.input_line))
+    return words
+
+
+def same_keys(jobs: Sequence[Sequence[str]]) -> list[str]:
+    """Return the keys that have one value in all of several jobs."""
+    common = set.intersection(*map(set, jobs)) if jobs else set()
+    return sorted(_last_given(common))
+
+
+register_resolvers()

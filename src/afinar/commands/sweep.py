@@ -1,0 +1,186 @@
+"""A sweep: jobs under one name, of which each that is done stays done, whatever happens to the others or to the program.
+
+What has come of each job stands in the ``status.json`` of its run, and so does which sweeps it belongs to: there is no other ledger.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from afinar.commands.best import write_best
+from afinar.commands.composition import compose, readable_errors, run_app
+from afinar.commands.implied import implied
+from afinar.commands.naming import fixed_keys, job_count, one_job, same_keys, sweep_name, swept_keys
+from afinar.commands.options import is_override, quoted
+from afinar.commands.supervision import run_job
+from afinar.console import err, out, say
+from afinar.errors import UserError
+from afinar.run_folder import RunFolder, find_runs
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+FINISHED = frozenset({"done"})
+"""What becomes of jobs that leave nothing to do."""
+
+_MULTIRUN = ("-m", "--multirun")
+_ASKS = frozenset({"-h", "--help", "--hydra-help", "--version", "-c", "--cfg", "-i", "--info"})
+"""Flags with which Hydra only tells something."""
+
+
+def is_multirun(arguments: Sequence[str]) -> bool:
+    return any(flag in arguments for flag in _MULTIRUN)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a launcher calls with each job's configuration, here or in a process of its own.
+
+    Attributes:
+        sweep: the name of the sweep.
+        command: what a person typed.
+        swept: the keys that the jobs vary.
+        jobs: how many there are; None where a sweeper decides that as it goes.
+        process: the one that started the sweep: it alone talks to the terminal.
+    """
+
+    sweep: str
+    command: str
+    swept: tuple[str, ...]
+    jobs: int | None
+    process: int = field(default_factory=os.getpid)
+
+    def __call__(self, config: DictConfig) -> float | None:
+        from hydra.core.hydra_config import HydraConfig
+
+        hydra = HydraConfig.get()
+        run = RunFolder(hydra.runtime.output_dir)
+        run.join_sweep(self.sweep, hydra.job.num)
+        of = "" if self.jobs is None else f" of {self.jobs}"
+        say(f"job {hydra.job.num + 1}{of}: {hydra.job.override_dirname}")
+        if config.resume and not config.retry and run.status.get("status") == "failed":
+            say(f"failed before ({run.status.get('error')}); retry=true tries it again: {run}")
+            return None
+        with self._voice(config, run):
+            return run_job(config, run, self.command, self.swept)
+
+    @contextmanager
+    def _voice(self, config: DictConfig, run: RunFolder) -> Iterator[None]:
+        """Let a job in a process of its own talk to a file in its run folder: several at once would talk across each other."""
+        if os.getpid() == self.process:
+            yield
+            return
+        config.trainer.enable_progress_bar = False
+        with (run.path / "output.log").open("a", encoding="utf-8") as log:
+            before = out.file, err.file
+            out.file = err.file = log
+            try:
+                yield
+            finally:
+                out.file, err.file = before
+        say(f"{run.status.get('status')}: {run}")
+
+
+def sweep(arguments: Sequence[str], command: str) -> int:
+    """Run a multirun as a person types it, show what came of it, and return 1 if a job of it failed."""
+    if _ASKS & {word.partition("=")[0] for word in arguments}:
+        run_app(print, arguments)
+        return 0
+    words = [word for word in arguments if is_override(word)]
+    overrides = [word for word in words if not word.startswith("hydra")]
+    with readable_errors():
+        # Another sweeper than Hydra's own decides as it goes what it tries.
+        jobs = None if any(word.startswith("hydra/sweeper=") for word in words) else job_count(overrides)
+        given = settings_of(overrides)
+        name = given.get("sweep", sweep_name(overrides))
+        output = compose(one_job([*overrides, *implied(arguments)])).output
+        ledger = _ledger_words(name, given, fixed_keys([*overrides, *implied(arguments)]))
+        run_app(Job(name, command, tuple(swept_keys(overrides)), jobs), [*arguments, *ledger])
+    return _end(members(Path(output), name), name, jobs)
+
+
+def run_jobs(jobs: Sequence[Sequence[str]], common: Sequence[str], name: str, command: str) -> list[RunFolder | None]:
+    """Run a list of jobs as one sweep, with the launcher that the words name, and return the run of each; None of one that never began.
+
+    What is done is not done again, what was interrupted goes on, and no job's failure stops the others.
+
+    Args:
+        jobs: of each the words that it has for itself, as after ``afinar train``.
+        common: the words of all: overrides, flags, and what is Hydra's (``hydra/launcher=joblib``).
+        name: of the sweep.
+        command: what a person typed.
+
+    Raises:
+        ConfigError: for words that cannot be composed; no job has run, then.
+    """
+    given = settings_of(common)
+    whole = [[*job, *implied([*common, *job])] for job in jobs]
+    varied = sorted({key for job in whole for key in settings_of(job)} - set(same_keys(whole)))
+    fixed = sorted({key for key in [*given, *same_keys(whole)] if not key.startswith("hydra") and key not in varied})
+    output = compose([word for word in [*common, *whole[0]] if word not in _MULTIRUN]).output
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "jobs.json"
+        file.write_text(json.dumps(whole), encoding="utf-8")
+        listed = ["hydra/sweeper=listed", f"hydra.sweeper.file={quoted(str(file))}"]
+        run_app(Job(name, command, tuple(varied), len(jobs)), ["-m", *common, *listed, *_ledger_words(name, given, fixed)])
+    found = {number: run for run in members(Path(output), name) for number in run.sweeps[name]}
+    return [found.get(number) for number in range(len(jobs))]
+
+
+def members(output: Path, name: str) -> list[RunFolder]:
+    """Return the runs of a sweep, in the order of their jobs; of a job that has several, the last."""
+    newest: dict[int, RunFolder] = {}
+    for run in find_runs(output):
+        for number in _jobs(run, name):
+            earlier = newest.get(number)
+            if earlier is None or _started(earlier) <= _started(run):
+                newest[number] = run
+    return list({str(newest[number]): newest[number] for number in sorted(newest)}.values())
+
+
+def _jobs(run: RunFolder, name: str) -> list[int]:
+    try:
+        return run.sweeps.get(name, [])
+    except UserError:
+        return []  # a damaged run is no sweep's
+
+
+def _started(run: RunFolder) -> str:
+    return str(run.status.get("started", ""))
+
+
+def settings_of(words: Sequence[str]) -> dict[str, str]:
+    """Return what overrides set, by key, as it is written."""
+    return {word.partition("=")[0]: word.partition("=")[2] for word in words if is_override(word)}
+
+
+def _ledger_words(name: str, given: Collection[str], fixed: Sequence[str]) -> list[str]:
+    """A sweep knows its name, goes on where it stopped, and keeps what it does not vary out of its runs' names."""
+    own = {"sweep": name, "resume": "true"}
+    words = [f"{key}={value}" for key, value in own.items() if key not in given]
+    return [*words, f"hydra.job.config.override_dirname.exclude_keys=[{','.join(sorted({*fixed, *own}))}]"]
+
+
+def _end(runs: Sequence[RunFolder], name: str, jobs: int | None) -> int:
+    """Show what came of a sweep, note the best of it, and return 1 where a job is left to do."""
+    from afinar.commands.compare import show
+
+    try:
+        show(runs)
+        for file in write_best(runs):
+            say(f"the best run: {file}")
+    except UserError as error:  # scores of several tasks have no best
+        say(f"note: {error}")
+    states = Counter(str(run.status.get("status")) for run in runs for _ in _jobs(run, name))
+    if jobs is not None and (missing := jobs - states.total()) > 0:
+        states["not begun"] = missing
+    say(f"{states.total()} jobs: {', '.join(f'{count} {state}' for state, count in states.most_common())}")
+    return 0 if set(states) <= FINISHED else 1

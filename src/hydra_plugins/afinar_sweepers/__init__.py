@@ -1,0 +1,1 @@
+"""Afinar's sweepers: Hydra takes them from this namespace alone."""

@@ -1,0 +1,224 @@
+"""A sweep that is started again does what is left of it, whatever ended it, and nothing twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import yaml
+
+from afinar.commands.sweep import run_jobs
+from afinar.run_folder import RunFolder, find_runs
+from commandline import afinar, digest, done
+
+
+def runs_by_name(output: Path) -> dict[str, RunFolder]:
+    return {run.path.name.rsplit("-", 1)[0]: run for run in find_runs(output)}
+
+
+def started(output: Path) -> dict[str, str]:
+    return {name: str(run.status["started"]) for name, run in runs_by_name(output).items()}
+
+
+def test_one_job_that_fails_leaves_the_others_in_the_table(small: list[str], tmp_path: Path) -> None:
+    answer = afinar("train", "-m", *small, "optimizer.lr=1e-3,-1,1e-4", "seed=0,1", f"output={tmp_path}", "name=e")
+    assert answer.status == 1
+    assert "4 runs, best" in answer.out
+    assert "6 jobs: 4 done, 2 failed" in answer.err
+    reasons = [line for line in answer.err.splitlines() if line.startswith("failed: ")]
+    assert len(reasons) == 2
+    assert all("Invalid learning rate: -1" in reason for reason in reasons)
+
+
+def test_a_sweep_started_again_skips_what_is_done_and_retries_failures_if_asked(small: list[str], tmp_path: Path) -> None:
+    words = ["train", "-m", *small, "optimizer.lr=1e-3,-1", f"output={tmp_path}", "name=e"]
+    first = afinar(*words)
+    before, files = started(tmp_path), digest(*(run.path / "checkpoints" for run in find_runs(tmp_path)))
+    second = afinar(*words)
+    assert (first.status, second.status) == (1, 1)
+    assert first.out.endswith(second.out)  # of the second time only the table
+    assert "already done" in second.err
+    assert "retry=true" in second.err
+    assert started(tmp_path) == before
+    third = afinar(*words, "retry=true")
+    assert third.status == 1
+    assert digest(*(run.path / "checkpoints" for run in find_runs(tmp_path))) == files
+    assert {run.status["status"] for run in find_runs(tmp_path)} == {"done", "failed"}
+    after = started(tmp_path)
+    assert after["lr=0.001"] == before["lr=0.001"]
+
+
+def test_what_failed_can_be_mended_and_retried(small: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "late.csv"
+    words = ["train", "-m", *small, f"data.test={file}", "seed=0,1", f"output={tmp_path / 'out'}", "name=e"]
+    assert afinar(*words).status == 1
+    file.write_text("text,label\nótimo filme,pos\nfilme ruim,neg\n", encoding="utf-8")
+    assert afinar(*words).status == 1
+    answer = done(*words, "retry=true")
+    assert "2 jobs: 2 done" in answer.err
+
+
+def test_a_larger_sweep_takes_over_the_runs_of_a_smaller_one(small: list[str], tmp_path: Path) -> None:
+    done("train", "-m", *small, "seed=0,1", "optimizer.lr=1e-3", f"output={tmp_path}", "name=e")
+    before = {run.path: run.status["started"] for run in find_runs(tmp_path)}
+    done("train", "-m", *small, "seed=0,1", "optimizer.lr=1e-3,1e-4", f"output={tmp_path}", "name=e")
+    after = {run.path: run.status["started"] for run in find_runs(tmp_path)}
+    assert len(after) == 4
+    assert {path: after[path] for path in before} == before
+    assert sorted(len(run.sweeps) for run in find_runs(tmp_path)) == [1, 1, 2, 2]
+
+
+def test_resume_false_makes_a_sweep_afresh(small: list[str], tmp_path: Path) -> None:
+    words = ["train", "-m", *small, "seed=0,1", f"output={tmp_path}", "name=e", "resume=false"]
+    done(*words)
+    done(*words)
+    assert len(list(find_runs(tmp_path))) == 4
+
+
+def test_the_best_run_is_pointed_to(small: list[str], tmp_path: Path) -> None:
+    done("train", "-m", *small, "optimizer.lr=1e-3,1e-6", "seed=0,1", f"output={tmp_path}", "name=e", "monitor=loss")
+    content = yaml.safe_load((tmp_path / "e" / "best.yaml").read_text(encoding="utf-8"))
+    losses = {run.path.name: run.metrics["validation"]["loss"] for run in find_runs(tmp_path)}
+    means = {rate: sum(loss for name, loss in losses.items() if f"lr={rate}+" in name) / 2 for rate in ("0.001", "1e-06")}
+    best = min(means, key=lambda rate: means[rate])
+    assert content["setting"] == {"optimizer.lr": best}
+    assert content["mean"] == pytest.approx(means[best])
+    assert content["run"] == min((name for name in losses if f"lr={best}+" in name), key=lambda name: losses[name])
+    assert (tmp_path / "e" / "best").resolve() == tmp_path / "e" / content["run"]
+    done("evaluate", f"run={tmp_path / 'e' / 'best'}")
+    again = [word for word in content["overrides"] if word.startswith(("optimizer.lr", "seed"))]
+    assert again == [f"optimizer.lr={float(best)}", f"seed={content['seed']}"]
+
+
+def test_a_run_that_another_process_is_at_work_on_is_left_alone(small: list[str], tmp_path: Path) -> None:
+    from filelock import FileLock
+
+    words = ["train", "-m", *small, "seed=0,1", f"output={tmp_path}", "name=e"]
+    done(*words)
+    run = runs_by_name(tmp_path)["seed=1"]
+    run.update_status(status="running")
+    before = digest(run.path / "checkpoints")
+    with FileLock(run.path / ".lock"):
+        answer = afinar(*words)
+    assert answer.status == 1
+    assert "another process is at work" in answer.err
+    assert digest(run.path / "checkpoints") == before
+    assert "2 jobs: 2 done" in done(*words).err
+
+
+def test_a_list_of_jobs_that_no_grid_holds(small: list[str], tmp_path: Path) -> None:
+    common = [*small, f"output={tmp_path}", "name=list"]
+    jobs = [["head=linear", "seed=3"], ["head=mlp", "optimizer.lr=-1", "seed=3"], ["head=mlp", "head.dropout=0.3", "seed=3"]]
+    runs = run_jobs(jobs, common, "mine", "afinar ...")
+    assert [run.status["status"] for run in runs if run] == ["done", "failed", "done"]
+    assert [run.choices["head"] for run in runs if run] == ["linear", "mlp", "mlp"]
+    names = [run.path.name.rsplit("-", 1)[0] for run in runs if run]
+    assert names == ["lr=0.001+head=linear", "lr=-1+head=mlp", "lr=0.001+head=mlp+dropout=0.3"]
+    before = started(tmp_path)
+    same = run_jobs([jobs[2], jobs[0], jobs[2]], common, "other", "afinar ...")
+    assert [str(run) for run in same] == [str(runs[2]), str(runs[0]), str(runs[2])]
+    assert started(tmp_path) == before
+
+
+# Processes
+
+
+def command(words: Sequence[object]) -> list[str]:
+    return [sys.executable, "-m", "afinar", *map(str, words)]
+
+
+def scores(output: Path) -> dict[str, object]:
+    """What a sweep leaves, times aside."""
+    found: dict[str, object] = {}
+    for name, run in runs_by_name(output).items():
+        metrics = {split: values for split, values in run.metrics.items() if split != "train"}
+        found[name] = {**metrics, "steps": run.metrics["train"]["steps"], "status": run.status["status"]}
+    return found
+
+
+@pytest.mark.slow
+def test_jobs_in_processes_give_what_jobs_one_by_one_give(small: list[str], tmp_path: Path) -> None:
+    words = ["train", "-m", *small, "optimizer.lr=1e-3,1e-4,-1", "seed=0,1"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    for name, launcher in {"one": "basic", "two": "joblib"}.items():
+        extra = [f"output={tmp_path / name}", "name=e", f"hydra/launcher={launcher}"]
+        ran = subprocess.run(command([*words, *extra]), env=environment, capture_output=True, text=True, check=False)
+        assert ran.returncode == 1, ran.stderr
+        assert "6 jobs: 4 done, 2 failed" in ran.stderr
+        assert "Traceback" not in ran.stderr
+    done_runs = {name: {key: run for key, run in runs_by_name(tmp_path / name).items() if run.metrics} for name in ("one", "two")}
+    assert len(done_runs["two"]) == 4
+    for key, run in done_runs["one"].items():
+        other = done_runs["two"][key]
+        assert {split: run.metrics[split] for split in ("validation", "test")} == {
+            split: other.metrics[split] for split in ("validation", "test")
+        }
+        assert "validation" in (other.path / "output.log").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_a_job_on_two_devices_is_one_clean_process(small: list[str], tmp_path: Path) -> None:
+    devices = ["trainer.devices=2", "trainer.strategy=ddp", "trainer.accelerator=cpu"]
+    words = ["train", "-m", *small, *devices, "seed=0,1", f"output={tmp_path}", "name=e"]
+    ran = subprocess.run(command(words), capture_output=True, text=True, check=False, timeout=300)
+    assert ran.returncode == 0, ran.stderr
+    assert "2 jobs: 2 done" in ran.stderr
+    for run in find_runs(tmp_path):
+        rows = [json.loads(line)["row"] for line in run.predictions("test").read_text(encoding="utf-8").splitlines()]
+        assert rows == list(range(16))
+        assert run.metrics["train"]["steps"] == 3  # 40 examples, 8 a batch on each of two devices
+        assert run.best.is_file()
+    assert ran.stderr.count("runs are in") == 1
+    bad = subprocess.run(command([*words, "optimizer.lr=-1"]), capture_output=True, text=True, check=False, timeout=300)
+    assert bad.returncode == 1
+    assert "Invalid learning rate: -1" in bad.stderr
+    assert "Traceback" not in bad.stderr
+
+
+@pytest.mark.slow
+def test_a_sweep_killed_five_times_ends_as_if_it_had_not_been(small: list[str], tmp_path: Path) -> None:
+    grid = ["optimizer.lr=1e-3,5e-4,1e-4", "head.dropout=0,0.3", "seed=0,1", "trainer.max_epochs=4", "sweep=killed", "name=e"]
+    words = ["train", "-m", *small, *grid]
+    whole = done(*words, f"output={tmp_path / 'whole'}")
+    chance = random.Random(0)
+    output = tmp_path / "killed"
+    finished: dict[str, str] = {}
+    kills = 0
+    while kills < 5:
+        process = subprocess.Popen(command([*words, f"output={output}"]), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 120
+        count = len(finished)
+        while len(_finished(output)) <= count and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        time.sleep(chance.uniform(0, 1.5))
+        assert process.poll() is None, "the sweep ended before it was killed"
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        kills += 1
+        now = _finished(output)
+        assert {name: now[name] for name in finished} == finished, "a finished job ran again"
+        finished = now
+    answer = done(*words, f"output={output}")
+    now = _finished(output)
+    assert len(now) == 12
+    assert {name: now[name] for name in finished} == finished
+    assert scores(output) == scores(tmp_path / "whole")
+    assert _without_times(answer.out) == _without_times(whole.out)
+
+
+def _finished(output: Path) -> dict[str, str]:
+    """When each finished run was begun and ended."""
+    statuses = {run.path.name: run.status for run in find_runs(output)}
+    return {name: f"{status['started']} {status['finished']}" for name, status in statuses.items() if status.get("status") == "done"}
+
+
+def _without_times(table: str) -> list[list[str]]:
+    return [line.split()[:-1] for line in table.splitlines()]
