@@ -400,7 +400,7 @@ def test_compare_puts_the_runs_of_a_sweep_side_by_side(small: list[str], tmp_pat
     assert {run.path.name.rsplit("-", 1)[0] for run in runs} == {
         f"lr={rate}+seed={seed}" for rate in ("0.001", "0.0001") for seed in (0, 1)
     }
-    (sweep,) = {run.status["sweep"] for run in runs}
+    (sweep,) = {name for run in runs for name in run.sweeps}
     answer = done("compare", tmp_path, "metric=test/accuracy", f"sweep={sweep}")
     assert "4 runs, best test/accuracy first" in answer.out
     accuracy = {run.path.name: run.metrics["test"]["accuracy"] for run in runs}
