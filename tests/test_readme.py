@@ -29,7 +29,7 @@ from shortened import composed, shortened, stand_ins
 
 README = Document(ROOT / "README.md")
 
-NOT_RUN = (["source", ".venv/bin/activate"], ["git", "clone"], ["cd"])
+NOT_RUN = (["source", ".venv/bin/activate"], ["git", "clone"], ["cd"], ["wandb", "agent"])
 """How commands begin that a test leaves alone."""
 
 INTERNAL_GROUPS = {"datamodule", "hydra", "word_vectors"}
@@ -146,6 +146,11 @@ def test_every_command_does_what_it_is_there_for(words: list[str], place: Path, 
             options = [word for word in rest if word.startswith("n=")]
             examples = done("augment", *shortened([word for word in rest if word not in options], Path("hub")), *options).out.strip()
             assert len(examples.split("\n\n")) == int(options[0].removeprefix("n="))
+        case ["afinar", "sweep-config", *rest]:
+            done("sweep-config", *rest)
+            assert Path(option(rest, "to")).is_file()
+        case ["wandb", "sweep", file]:
+            assert any(file == option(words, "to") for words in COMMANDS if words[:2] == ["afinar", "sweep-config"])
         case ["afinar", "--help"]:
             assert "usage: afinar" in done("--help").out
         case _:
@@ -280,7 +285,7 @@ OTHER_TASKS = (
 )
 
 
-RUN_FILES = {"metrics.json", "findings.jsonl"}
+RUN_FILES = {"metrics.json", "findings.jsonl", "status.json"}
 
 
 @pytest.mark.parametrize("key", sorted({code for code in README.inline_code() if re.fullmatch(r"[a-z]\w*\.\w+", code)} - RUN_FILES))

@@ -7,6 +7,7 @@ import itertools
 import json
 import struct
 import sys
+from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,8 @@ import pytorch_lightning as pl
 import wandb
 from wandb.proto.wandb_internal_pb2 import Record
 
-from afinar.callbacks.wandb import WandbTracker
+from afinar.callbacks.wandb import LONGEST_TAG, WandbTracker
+from afinar.callbacks.wandb_report import log_verdicts
 from afinar.checkpoints import read_checkpoint
 from afinar.errors import ConfigError
 from afinar.run_folder import RunFolder
@@ -88,7 +90,8 @@ class Tracked:
 
     @property
     def config(self) -> dict[str, Any]:
-        return {key: value for update in self.of("config") for key, value in values(update.update).items()}
+        updates = [self.run.config, *self.of("config")]
+        return {key: value for update in updates for key, value in values(update.update).items() if not key.startswith("_wandb")}
 
     @property
     def history(self) -> list[dict[str, Any]]:
@@ -118,6 +121,7 @@ def tracked(run: RunFolder) -> list[Tracked]:
 WORSENING = ["+optimizer.maximize=true", "monitor=loss"]
 """Every epoch is worse than the one before: the first model is the best."""
 CONFIGURED = ["logger=wandb", "logger.tags=[first, trial]", "trainer.log_every_n_steps=1", "optimizer.lr=5e-3", "trainer.max_epochs=3"]
+VARIED = ["head.dropout=choice(0.3)", "pooling=choice(mean)", "seed=1,0"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -135,7 +139,7 @@ def output(small: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A multirun whose first job fails."""
     folder = tmp_path_factory.mktemp("sweep")
     bomb = [f"+callbacks.bomb._target_={Bomb.__module__}.Bomb", "+callbacks.bomb.hit=1", "+callbacks.bomb.seed=${seed}"]
-    answer = afinar("train", "-m", *small, *CONFIGURED, *bomb, *WORSENING, "seed=1,0", f"output={folder}")
+    answer = afinar("train", "-m", *small, *CONFIGURED, *bomb, *WORSENING, "head=linear", *VARIED, f"output={folder}")
     assert answer.status == 1
     assert "W&B is offline: nothing leaves this machine until `wandb sync`" in answer.err
     return folder
@@ -177,8 +181,10 @@ def test_each_job_is_a_run_of_its_own_in_the_sweeps_group(failed: RunFolder, fin
     for run, folder in zip(runs, (failed, finished), strict=True):
         assert run.run_id == folder.status["wandb_id"]
         assert run.display_name == folder.path.name
-        assert list(run.tags) == ["first", "trial"]
+        assert list(run.tags) == ["dropout=0.3", "pooling=mean", "first", "trial"]
+        assert all(tag in folder.path.name for tag in ("dropout=0.3", "pooling=mean"))
         assert run.project == "afinar"
+        assert run.job_type == "train"
     (alone,) = tracked(with_texts)
     assert alone.run.run_group == ""
 
@@ -191,6 +197,30 @@ def test_the_configuration_is_the_resolved_one(log: Tracked, small: list[str]) -
     assert log.config["optimizer"]["lr"] == 5e-3
     assert log.config["seed"] == 0
     assert log.config["monitor"] == "loss"
+    assert "logger" not in log.config
+
+
+def test_runs_of_other_seeds_have_the_same_arm(log: Tracked, failed: RunFolder) -> None:
+    (other,) = tracked(failed)
+    assert log.config["arm"] == other.config["arm"] == "dropout=0.3 pooling=mean"
+    assert log.config["seed"] != other.config["seed"]
+
+
+def test_the_options_of_the_groups_are_keys(log: Tracked, finished: RunFolder) -> None:
+    chosen = {group: option for group, option in finished.choices.items() if option}
+    assert log.config["options"] == chosen
+    assert chosen["head"] == "linear"
+    assert chosen["pooling"] == "mean"
+
+
+def test_without_hydra_a_run_has_the_usual_arm_and_tags_are_cut(tmp_path: Path) -> None:
+    for name, given in {"long": {"arm": ["x" * 99], "tags": ["a", "a"]}, "usual": {}}.items():
+        tracker = WandbTracker(tmp_path / name, **given)
+        tracker.log_hyperparams(Namespace(seed=3, logger="left out"))
+        tracker.close(0)
+    (long,), (usual,) = (tracked(RunFolder(tmp_path / name)) for name in ("long", "usual"))
+    assert list(long.run.tags) == ["x" * LONGEST_TAG, "a"]
+    assert usual.config == {"arm": "default", "options": {}, "seed": 3}
 
 
 def test_the_history_has_the_loss_of_each_step_and_the_scores_of_each_epoch(log: Tracked) -> None:
@@ -203,8 +233,8 @@ def test_the_history_has_the_loss_of_each_step_and_the_scores_of_each_epoch(log:
 
 def test_the_summary_is_of_the_best_model(log: Tracked, finished: RunFolder) -> None:
     assert read_checkpoint(finished.best)["epoch"] == 0, "the last model is another one than the best"
-    for split in ("validation", "test"):
-        expected = {f"{split}/{name}": value for name, value in finished.metrics[split].items()}
+    for split in ("validation", "test", "train"):
+        expected = {f"{split}/{name}": value for name, value in finished.metrics[split].items() if value is not None}
         assert {key: log.summary[key] for key in expected} == pytest.approx(expected)
     losses = [step["validation/loss"] for step in log.history if step.get("epoch") == 2 and "validation/loss" in step]
     assert losses[0] != pytest.approx(log.summary["validation/loss"])
@@ -324,10 +354,41 @@ def test_going_online_is_said_before_anything_is_sent(
     assert [lines[0] in text for text in before] == [True]
 
 
+# The report of an ablation
+
+
+COLUMNS = ("claim", "arm", "n", "mean", "verdict")
+ROWS = (("dropout helps", "dropout=0.1", 10, 0.91, "inconclusive"), ("dropout helps", "dropout=0.2", 10, None, "supported"))
+
+
+def test_verdicts_are_a_table_and_an_artifact_with_the_reports_files(tmp_path: Path) -> None:
+    (tmp_path / "report.html").write_text("<p>verdict</p>", encoding="utf-8")
+    settings = {"_target_": "afinar.callbacks.wandb.WandbTracker", "mode": "offline", "project": "mine", "tags": ["paper"]}
+    log_verdicts(tmp_path, settings, "dropout", "dropout", COLUMNS, ROWS, [tmp_path / "report.html"])
+    (log,) = tracked(RunFolder(tmp_path))
+    assert (log.run.run_group, log.run.job_type, log.run.project, log.run.display_name) == ("dropout", "report", "mine", "report-dropout")
+    assert list(log.run.tags) == ["paper"]
+    assert log.table("verdicts") == [dict(zip(COLUMNS, row, strict=True)) for row in ROWS]
+    (artifact,) = (artifact for artifact in log.of("artifact") if artifact.type == "report")
+    assert artifact.name == "report-dropout"
+    assert {entry.path for entry in artifact.manifest.contents} == {"report.html", "verdicts.table.json"}
+    assert log.exit_codes == [0]
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"_target_": "afinar.callbacks.wandb.WandbTracker", "mode": "disabled"}, {"_target_": "pytorch_lightning.CSVLogger"}]
+)
+def test_no_report_goes_to_another_logger_or_to_a_disabled_one(settings: dict[str, str], tmp_path: Path) -> None:
+    log_verdicts(tmp_path, settings, "dropout", "dropout", COLUMNS, ROWS)
+    assert not list(tmp_path.iterdir())
+
+
 def test_modes(tmp_path: Path) -> None:
     assert WandbTracker(tmp_path, mode="disabled").privacy() == "W&B is disabled: nothing is recorded there"
     with pytest.raises(ConfigError, match=r"logger\.mode=on: choose one of offline, online, disabled"):
         WandbTracker(tmp_path, mode="on")
+    with pytest.raises(ConfigError, match=r"logger\.mode=on: choose one of offline, online, disabled"):
+        log_verdicts(tmp_path, {"_target_": "afinar.callbacks.wandb.WandbTracker", "mode": "on"}, "a", "a", COLUMNS, ROWS)
 
 
 def test_a_resumed_run_keeps_its_id(tmp_path: Path) -> None:

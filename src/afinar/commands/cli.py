@@ -17,6 +17,7 @@ COMMANDS = {
     "export": "write a run as a folder that plain transformers loads",
     "compare": "put runs side by side",
     "augment": "show training examples and their augmented copies",
+    "sweep-config": "write a sweep as W&B's agents run it",
 }
 
 HELP = f"""afinar {__version__}: fine-tune masked language models, and find out which way of fine-tuning works.
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status: 0 done, 1 failed, 2 not understood, 130 interrupted."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if not arguments or arguments[0] in ("-h", "--help", "help"):
-        print(HELP.format(commands="\n".join(f"  {name:9} {what}" for name, what in COMMANDS.items())))
+        print(HELP.format(commands="\n".join(f"  {name:12} {what}" for name, what in COMMANDS.items())))
         return 0
     if arguments[0] in ("-V", "--version"):
         print(f"afinar {__version__}")
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _fail(f"there is no command '{command}'.{nearest(command, COMMANDS)} Commands: {', '.join(COMMANDS)}")
         return 2
     try:
-        return int(importlib.import_module(f"afinar.commands.{command}").main(rest))
+        return int(importlib.import_module(f"afinar.commands.{command.replace('-', '_')}").main(rest))
     except UserError as error:
         _fail(str(error))
         return 1

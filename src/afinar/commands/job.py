@@ -135,8 +135,8 @@ def _score(experiment: Experiment, config: DictConfig, run: RunFolder) -> None:
     run.update_metrics(**sections)
     for logger in trainer.loggers:
         if isinstance(logger, WandbTracker):
-            for split, metrics in sections.items():
-                logger.log_evaluation(split, metrics)
+            for section, figures in {**sections, "train": run.metrics["train"]}.items():
+                logger.log_summary(section, figures)
     _show(sections, experiment, run)
 
 

@@ -32,13 +32,15 @@ SEPARATOR = "+"
 
 
 def register_resolvers() -> None:
-    """Make ``${afinar.run_name:}``, ``${afinar.data_option:}`` and ``${afinar.direction:METRIC}`` known to OmegaConf.
+    """Make ``${afinar.run_name:}``, ``${afinar.data_option:}``, ``${afinar.direction:METRIC}`` and the like known to OmegaConf.
 
     Called below: a launcher's processes import this file with the job that they are to run, before they compose its configuration.
     """
     OmegaConf.register_new_resolver("afinar.run_name", lambda *, _root_: run_name(_root_), replace=True)
     OmegaConf.register_new_resolver("afinar.data_option", lambda *, _root_: data_option(_root_), replace=True)
     OmegaConf.register_new_resolver("afinar.direction", direction, replace=True)
+    OmegaConf.register_new_resolver("afinar.arm", lambda *, _root_: arm(_root_), replace=True)
+    OmegaConf.register_new_resolver("afinar.options", lambda *, _root_: options(_root_), replace=True)
 
 
 def config_hash(config: DictConfig) -> str:
@@ -70,14 +72,29 @@ def data_option(config: DictConfig) -> str:
 
     Hydra's own ``${hydra:runtime.choices.data}`` knows it within a job alone, and a multirun needs its folder before that.
     """
-    hydra: Any = config.hydra if "hydra" in config else HydraConfig.get()
-    return str(hydra.runtime.choices.data)
+    return str(_hydra(config).runtime.choices.data)
+
+
+def arm(config: DictConfig) -> list[str]:
+    """Return what a run varies, as in its name, but the seed."""
+    return [_readable(override) for override in _varied(config) if override.key_or_group != "seed"]
+
+
+def options(config: DictConfig) -> dict[str, str]:
+    """Return the option that was chosen of each group, Hydra's own left out."""
+    choices = _hydra(config).runtime.choices
+    return {str(group): str(option) for group, option in choices.items() if option and not str(group).startswith("hydra/")}
+
+
+def _hydra(config: DictConfig) -> Any:
+    return config.hydra if "hydra" in config else HydraConfig.get()
 
 
 def _varied(config: DictConfig) -> Iterator[Override]:
-    fixed = set(config.hydra.job.config.override_dirname.exclude_keys)
+    hydra = _hydra(config)
+    fixed = set(hydra.job.config.override_dirname.exclude_keys)
     follows = header(data_option(config))  # what the choice of the data brings along tells nothing beside it
-    for key, override in _last_given(config.hydra.overrides.task).items():
+    for key, override in _last_given(hydra.overrides.task).items():
         if key not in fixed and key.split(".")[0] not in NOT_IDENTITY and follows.get(key) != str(override.value()):
             yield override
 

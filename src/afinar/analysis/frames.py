@@ -1,0 +1,63 @@
+"""Runs as pandas has tables, for a notebook."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from afinar.analysis.arms import SEED
+from afinar.analysis.table import Row, factors, read_row
+from afinar.errors import UserError
+from afinar.run_folder import find_runs
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+
+def runs(*paths: str | Path, settings: Sequence[str] = ()) -> DataFrame:
+    """Return a table of the finished runs at or below some folders, a row each, by the paths of their folders.
+
+    Its columns are the factors in which the runs differ and the seed (``optimizer.lr``; of a group the option: ``head``), and every
+    score (``validation/f1_macro``, ``train/seconds``); where a run has no such score it is missing. A run whose files are damaged is
+    left out with a warning.
+
+    Args:
+        paths: run folders, or folders that hold some; none for ``outputs``.
+        settings: further keys of the configuration, or groups, to have as columns.
+
+    Raises:
+        UserError: there is no such folder, no finished run in it, or no run has such a setting.
+    """
+    from pandas import DataFrame, Index
+
+    rows = list(_finished(paths or ("outputs",)))
+    if not rows:
+        raise UserError(f"no finished runs at {', '.join(map(str, paths)) or 'outputs'}: name a folder that `afinar train` wrote")
+    for name in settings:
+        if not any(name in row.settings or name in row.groups for row in rows):
+            raise UserError(f"no run has the setting '{name}'")
+    names = dict.fromkeys([*factors(rows), SEED, *settings])
+    scores = dict.fromkeys(score for row in rows for score in row.scores)
+    columns = {
+        **{name: [_setting(row, name) for row in rows] for name in names},
+        **{score: [row.scores.get(score) for row in rows] for score in scores},
+    }
+    return DataFrame(columns, index=Index([str(row.run) for row in rows], name="run"))
+
+
+def _finished(paths: Sequence[str | Path]) -> Iterator[Row]:
+    for path in paths:
+        if not Path(path).exists():
+            raise UserError(f"there is no folder {path}")
+        for run in find_runs(path):
+            try:
+                if run.status.get("status") == "done":
+                    yield read_row(run)
+            except UserError as error:
+                warnings.warn(f"skipped: {error}", stacklevel=3)
+
+
+def _setting(row: Row, name: str) -> Any:
+    return row.groups[name] if name in row.groups else row.settings.get(name)
