@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from afinar.analysis.arms import Arm, arms_of
-from afinar.analysis.changes import TEXTS, Difference, difference_of
+from afinar.analysis.changes import Difference, difference_of
 from afinar.analysis.comparison import Comparison, compare_arms
-from afinar.analysis.layout import FORMATS, grid_of, mean_of
+from afinar.analysis.layout import FORMATS, full_grid_of, grid_of, mean_of
+from afinar.analysis.records import TEXTS, gold_of
 from afinar.analysis.table import Row, read_row
 from afinar.commands.options import wants_help
 from afinar.console import say, table
 from afinar.errors import UserError, nearest
 from afinar.metrics.names import is_overall
 from afinar.run_folder import RunFolder, find_runs, open_run
-from afinar.types import GOLD_COLUMNS
 
 DESCRIPTION = """Put runs side by side: what they differ in, and their scores, best first. Runs that differ in their seeds alone are
 one arm: its mean, standard deviation and 95% interval are shown, and against a baseline the difference, by seeds that both have."""
@@ -84,9 +84,8 @@ def show_changes(difference: Difference, examples: int) -> None:
 
 
 def _change(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[object, ...]:
-    gold = next(one[key] for key in GOLD_COLUMNS if key in one)
     text = " | ".join(dict.fromkeys(_spelled(one[key]) for key in TEXTS if key in one))  # words are a text, too
-    return one["row"], text, _spelled(gold), _spelled(one["prediction"]), _spelled(other["prediction"])
+    return one["row"], text, _spelled(gold_of(one)), _spelled(one["prediction"]), _spelled(other["prediction"])
 
 
 def _spelled(value: Any) -> str:
@@ -137,11 +136,11 @@ def show(
     Raises:
         UserError: for a metric that no run has, an arm or a factor that there is not, or runs of different tasks.
     """
-    rows = [row for run in runs if (row := _readable(run)) is not None]
+    rows, failures = _readable(runs)
     if rows:
         _check_tasks(rows)
         shown = _metrics(rows, metrics)
-        comparison = compare_arms(arms_of(rows, by), shown, baseline)
+        comparison = compare_arms(arms_of(rows, by, failures), shown, baseline)
         _print(comparison, len(rows), form)
     for run in runs:
         _say_unfinished(run)
@@ -149,13 +148,17 @@ def show(
         say(f"runs are in {folder}")
 
 
-def _readable(run: RunFolder) -> Row | None:
-    """Return the row of a finished run; of a damaged one say so."""
-    try:
-        return read_row(run) if run.status.get("status") == "done" else None
-    except UserError as error:
-        say(f"skipped: {error}")
-        return None
+def _readable(runs: Sequence[RunFolder]) -> tuple[list[Row], list[Row]]:
+    """Return the rows of the runs that are done and of those that failed; of a damaged one say so."""
+    ended: dict[str, list[Row]] = {"done": [], "failed": []}
+    for run in runs:
+        try:
+            status = run.status.get("status")
+            if status in ended:
+                ended[status].append(read_row(run))
+        except UserError as error:
+            say(f"skipped: {error}")
+    return ended["done"], ended["failed"]
 
 
 def _say_unfinished(run: RunFolder) -> None:
@@ -208,7 +211,7 @@ def _print(comparison: Comparison, count: int, form: str) -> None:
     if all(len(arm.rows) == 1 for arm in arms):
         # With the factors beside it, the hash at the end of a run's name is enough to find it.
         extra["run"] = lambda arm: arm.rows[0].run.path.name.rsplit("-", 1)[-1] if arm.factors else arm.rows[0].run.path.name
-    grid = grid_of(comparison, extra)
+    grid = (full_grid_of if form == "csv" else grid_of)(comparison, extra)
     if form == TABLE:
         title = f"{count} runs, best {comparison.metrics[0]} first"
         table(title, [_in_two_lines(name) for name in grid.columns], grid.rows)
