@@ -15,7 +15,6 @@ from afinar.analysis.report.cells import draw_cells
 from afinar.analysis.report.drawing import canvas, wrapped
 from afinar.analysis.report.palette import Palette
 from afinar.analysis.report.parts import Plot
-from afinar.errors import UserError
 from afinar.metrics.names import split_name
 from afinar.tagging.schemes import OUTSIDE, split_tag
 from afinar.types import TaskSpec
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_ARMS = 4
+SPLITS = ("validation", "test")
 MOST_LABELS = 12
 """With more a matrix cannot be read."""
 UNSEEN = "(unseen)"
@@ -33,20 +33,22 @@ UNSEEN = "(unseen)"
 def confusions(comparison: Comparison) -> Iterator[Plot]:
     """Yield the confusion matrices of the best arms, each summed over its runs, on the split of the last metric.
 
-    There are none where labels do not exclude each other, where there are no labels or too many of them, or no predictions.
+    There are none where labels do not exclude each other, where there are no labels or too many of them.
+
+    Raises:
+        UserError: a run has no predictions of the split, or they are damaged.
     """
     arms = shown(comparison, MOST_ARMS)
     split, _, name = comparison.metrics[-1].partition("/")
     run = arms[0].standing.arm.rows[0].run
     head, _ = split_name(name, run.specs)
-    try:
-        spec = spec_of(run, head)
-        if not 2 <= len(names := _names(spec)) <= MOST_LABELS:
-            return
-        counted = [(arm, _count(arm.standing.arm, split, head, spec)) for arm in arms]
-    except UserError:
+    if split not in SPLITS or (head is None and len(run.specs) > 1):
         return
-    for arm, counts in counted:
+    spec = spec_of(run, head)
+    if not 2 <= len(names := _names(spec)) <= MOST_LABELS:
+        return
+    for arm in arms:
+        counts = _count(arm.standing.arm, split, head, spec)
         yield _plot(arm.place, arm.standing.arm, counts, names, split, which(arms, comparison))
 
 

@@ -44,7 +44,11 @@ def curve_of(arm: Arm, measure: str) -> Curve | None:
 
 
 def learning_curves(comparison: Comparison) -> Iterator[Plot]:
-    """Yield a plot for each measure of the curves: what chose the best epochs, and the losses."""
+    """Yield a plot for each measure of the curves: what chose the best epochs, and the losses.
+
+    Raises:
+        UserError: the history of a run is damaged.
+    """
     arms = shown(comparison)
     monitors = {f"validation/{arm.standing.arm.rows[0].settings.get('monitor')}": None for arm in arms}
     for measure in dict.fromkeys([*monitors, "validation/loss", "train/loss"]):

@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-WIDTH = 5.2
-"""Inches: on a telephone the letters of a plot are then still two thirds of their size."""
+WIDTH = 5.0
+"""Inches: on a telephone the letters of a plot are then still three quarters of their size."""
+_LONG = 44
+"""Letters in the name of an arm from which on names are set smaller."""
 _STYLE = {
     "font.family": "sans-serif",
-    "font.size": 10,
-    "axes.titlesize": 10,
+    "font.size": 11,
     "text.parse_math": False,  # a name may hold dollars
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -69,22 +70,30 @@ def canvas(palette: Palette, height: float, rows: int = 1) -> tuple[Figure, list
     return figure, panels
 
 
-def wrapped(name: str, width: int = 22) -> str:
-    """Return the name of an arm in lines that fit beside a plot."""
+def wrapped(name: str, width: int) -> str:
+    """Return a name in lines of so many letters at most."""
     return "\n".join(textwrap.wrap(name, width, break_on_hyphens=False)) or name
 
 
 def names_beside(axes: Axes, names: Sequence[str]) -> None:
     """Name the rows of a plot, the first one on top."""
-    axes.set_yticks(range(len(names)), [wrapped(name) for name in names])
+    axes.set_yticks(range(len(names)), _beside(names))
     axes.set_ylim(len(names) - 0.5, -0.5)
-    axes.tick_params(axis="y", length=0)
+    axes.tick_params(axis="y", length=0, labelsize=8 if _long(names) else 10)
 
 
 def rows_high(names: Sequence[str], each: float = 0.42) -> float:
     """Return how high a plot with a row for each name is, in inches."""
-    lines = sum(max(each, 0.19 * (wrapped(name).count("\n") + 1) + 0.1) for name in names)
-    return 0.75 + lines
+    line = 0.14 if _long(names) else 0.18
+    return 0.75 + len(names) * max(each, 0.12 + line * max(name.count("\n") + 1 for name in _beside(names)))
+
+
+def _beside(names: Sequence[str]) -> list[str]:
+    return [wrapped(name, 30 if _long(names) else 22) for name in names]
+
+
+def _long(names: Sequence[str]) -> bool:
+    return max(map(len, names)) > _LONG
 
 
 def inline_svg(plot: Plot) -> Markup:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from afinar.analysis.comparison import Comparison
 from afinar.analysis.layout import Extra, full_grid_of, grid_of
@@ -13,6 +13,7 @@ from afinar.analysis.report.differences import differences
 from afinar.analysis.report.heat_map import heat_map
 from afinar.analysis.report.parts import Notes, Part, Plot, Section, Table, Text
 from afinar.analysis.report.seeds import every_seed
+from afinar.errors import UserError
 
 READING = (
     "An arm is what runs that differ in their seeds alone have in common; its interval says where the mean of many more seeds would lie, "
@@ -80,12 +81,12 @@ def factors(comparison: Comparison) -> Section:
 
 def curves(comparison: Comparison) -> Section:
     """Return the learning curves."""
-    return Section("Learning curves", tuple(learning_curves(comparison)))
+    return Section("Learning curves", _readable(learning_curves(comparison)))
 
 
 def confusion(comparison: Comparison) -> Section:
     """Return what is taken for what."""
-    return Section("Confusion", tuple(confusions(comparison)))
+    return Section("Confusion", _readable(confusions(comparison)))
 
 
 def cost(comparison: Comparison) -> Section:
@@ -95,3 +96,14 @@ def cost(comparison: Comparison) -> Section:
 
 def _there(plots: Iterable[Plot | None]) -> tuple[Part, ...]:
     return tuple(plot for plot in plots if plot is not None)
+
+
+def _readable(plots: Iterator[Plot]) -> tuple[Part, ...]:
+    """Return plots up to the first that a damaged or missing file prevents, and then what is wrong with it."""
+    parts: list[Part] = []
+    try:
+        for plot in plots:
+            parts.append(plot)
+    except UserError as error:
+        parts.append(Notes((str(error),)))
+    return tuple(parts)
