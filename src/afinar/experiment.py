@@ -19,6 +19,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from transformers import PreTrainedTokenizerBase
 
 from afinar.arguments import check_arguments, get_target, nodes_with_target
+from afinar.callbacks.history import History
 from afinar.callbacks.predictions import PredictionWriter
 from afinar.callbacks.progress import progress_bar, quiet_libraries
 from afinar.callbacks.reuse import Reuse
@@ -112,7 +113,9 @@ def build(config: DictConfig, run: RunFolder) -> Experiment:
     throughput = Throughput()
     reuse = Reuse(cache_root(config.data.get("cache_dir")) / "states", shared=config.get("sweep") is not None)
     predictions = PredictionWriter(run, list(config.get("predictions", [])))
-    trainer = build_trainer(config, run, [throughput, predictions, UnfreezingSchedule(), reuse], renewed=not datamodule.fixed_texts)
+    trainer = build_trainer(
+        config, run, [throughput, History(run), predictions, UnfreezingSchedule(), reuse], renewed=not datamodule.fixed_texts
+    )
     plan = plan_for(config, datamodule, trainer)
     module, notes = build_module(config, datamodule.specs, plan, datamodule.tokenizer)
     _check_order(datamodule, module)

@@ -1,9 +1,9 @@
 """The run folder is the experiment: where each thing lies in it, and how it is written and read.
 
 ``outputs/<experiment>/<run>/`` holds ``.hydra/`` (the configuration), ``backbone/`` (the network's configuration and the
-tokenizer), ``checkpoints/{best,last}.ckpt``, ``labels.json``, ``metrics.json``, ``predictions/<split>.jsonl``, ``status.json``, and where
-there is such a thing ``errors/<split>.md`` (of words), ``symmetry/<split>.md`` (of pairs whose relation has no direction) and
-``findings.jsonl`` (gold answers that were put right or left out).
+tokenizer), ``checkpoints/{best,last}.ckpt``, ``history.jsonl`` (the learning curve: a line a validation), ``labels.json``,
+``metrics.json``, ``predictions/<split>.jsonl``, ``status.json``, and where there is such a thing ``errors/<split>.md`` (of words),
+``symmetry/<split>.md`` (of pairs whose relation has no direction) and ``findings.jsonl`` (gold answers that were put right or left out).
 """
 
 from __future__ import annotations
@@ -109,6 +109,20 @@ class RunFolder:
     def update_metrics(self, **sections: Mapping[str, Any]) -> None:
         """Replace whole sections (``validation``, ``test``, ``train``) and keep the others."""
         self._write_json("metrics.json", {**self.metrics, **sections})
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """What was measured at each validation during training, in its order (see `afinar.callbacks.history`); empty where nothing was."""
+        file = self.path / "history.jsonl"
+        if not file.is_file():
+            return []
+        try:
+            return [dict(json.loads(line)) for line in file.read_text(encoding="utf-8").splitlines()]
+        except (ValueError, TypeError, OSError) as error:
+            raise UserError(f"{file} is damaged ({error}); delete it or restore the run folder") from error
+
+    def write_history(self, lines: Iterable[Mapping[str, Any]]) -> None:
+        write_jsonl(self.path / "history.jsonl", lines)
 
     @property
     def specs(self) -> dict[str, TaskSpec]:

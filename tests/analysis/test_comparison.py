@@ -124,6 +124,25 @@ def test_a_diverged_run_gives_its_arm_no_mean(sweep: Path) -> None:
     assert comparison.standings[-1].summaries[0].mean is None
 
 
+def test_failed_runs_are_counted_with_their_arm(sweep: Path) -> None:
+    finished(sweep / "nan", {"optimizer.lr": 1e-3, "seed": 5}, {"test/accuracy": 0.5, "validation/loss": math.nan})
+    finished(sweep / "error", {"optimizer.lr": 1e-3, "seed": 6}, {}, status="failed", error="out of memory")
+    finished(sweep / "again", {"optimizer.lr": 1e-3, "seed": 4}, {}, status="failed", error="killed")  # another attempt finished
+    finished(sweep / "other", {"optimizer.lr": 1e-3, "seed": 7, "trainer.max_epochs": 3}, {}, status="failed", error="another setting")
+    rows = rows_at(sweep)
+    done_rows, failures = ([row for row in rows if row.run.status["status"] == status] for status in ("done", "failed"))
+    arms = {arm.name: arm for arm in arms_of(done_rows, failures=failures).arms}
+    failing = arms["lr=0.001"]
+    assert (failing.failed, failing.attempts, len(failing.rows)) == (2, 7, 6)
+    assert (arms["lr=0.0001"].failed, arms["lr=0.0001"].attempts) == (0, 5)
+    assert failing.median("test/accuracy") == pytest.approx(np.median([*SCORES[1e-3], 0.5]))
+    assert failing.median("validation/loss") is None
+    answer = done("compare", sweep, "--metric", "test/accuracy")
+    assert "2 of 7" in answer.out
+    assert "median" in answer.out
+    assert f"failed: {sweep / 'error'}: out of memory" in answer.err
+
+
 def test_formats_hold_the_same_cells(sweep: Path) -> None:
     grid = grid_of(compare_arms(arms_of(rows_at(sweep)), ["test/accuracy"], "lr=0.0001"), {"train s": mean_of("train/seconds")})
     read = list(csv.reader(FORMATS["csv"](grid).splitlines()))
@@ -144,8 +163,12 @@ def test_the_command_prints_arms(sweep: Path) -> None:
     answer = done("compare", sweep, "--metric", "test/accuracy", "--baseline", "lr=0.0001")
     assert "10 runs, best test/accuracy first" in answer.out
     assert "baseline" in answer.out
+    assert "failed" not in answer.out
+    assert "median" not in answer.out
     assert "note: with 5 seeds the permutation test cannot give less than p = 0.0625" in answer.err
-    assert done("compare", sweep, "metric=test/accuracy", "--format=csv").out.startswith("optimizer.lr,n,test/accuracy,sd,95% interval")
+    assert done("compare", sweep, "metric=test/accuracy", "--format=csv").out.startswith(
+        "optimizer.lr,n,failed,attempts,test/accuracy,test/accuracy sd,"
+    )
 
 
 def test_a_damaged_run_is_skipped_and_named(sweep: Path) -> None:

@@ -15,6 +15,7 @@ from pytorch_lightning.callbacks import RichProgressBar
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from afinar.callbacks import progress
+from afinar.callbacks.history import History
 from afinar.checkpoints import read_checkpoint
 from afinar.run_folder import RunFolder
 from afinar.types import Batch
@@ -59,12 +60,12 @@ def train(small: list[str], tmp_path: Path) -> Train:
 answers: list[Answer] = []
 
 
-def history(run: RunFolder, key: str) -> dict[int, float]:
-    """Return the values of a metric by epoch; none is logged twice."""
+def history(run: RunFolder, key: str, by: str = "epoch") -> dict[int, float]:
+    """Return the logged values of a metric by epoch, or by step; none is logged twice."""
     with (run.path / "csv" / "metrics.csv").open(encoding="utf-8", newline="") as file:
         rows = [row for row in csv.DictReader(file) if row.get(key)]
-    assert len({row["epoch"] for row in rows}) == len(rows)
-    return {int(row["epoch"]): float(row[key]) for row in rows}
+    assert len({row[by] for row in rows}) == len(rows)
+    return {int(row[by]): float(row[key]) for row in rows}
 
 
 # Checkpoints
@@ -186,3 +187,39 @@ def test_bars_are_drawn_on_a_terminal_alone(train: Train, monkeypatch: pytest.Mo
     assert "Epoch" not in answers[-1].err
     monkeypatch.setattr(progress, "on_terminal", lambda: True)
     assert isinstance(progress.progress_bar(), RichProgressBar)
+
+
+# The learning curve
+
+
+def test_the_history_has_a_line_a_validation(train: Train) -> None:
+    run = train("trainer.max_epochs=2", "trainer.val_check_interval=0.4", "logger=csv", "trainer.log_every_n_steps=1")
+    lines = run.history
+    assert [line["epoch"] for line in lines] == [0.4, 0.8, 1.4, 1.8]
+    losses = {step + 1: loss for step, loss in history(run, "train/loss", by="step").items()}
+    steps = [0, *(line["step"] for line in lines)]
+    assert steps == [0, 2, 4, 7, 9]
+    for before, line in zip(steps, lines, strict=False):
+        since = [losses[step] for step in range(before + 1, line["step"] + 1)]
+        assert line["train/loss"] == pytest.approx(sum(since) / len(since), rel=1e-5)
+    (chosen,) = [line for line in lines if line["step"] == read_checkpoint(run.best)["global_step"]]
+    for name in ("accuracy", "loss"):
+        assert chosen[f"validation/{name}"] == pytest.approx(run.metrics["validation"][name], rel=1e-4)
+
+
+def test_accumulation_changes_no_loss_of_the_history(small: list[str], tmp_path: Path) -> None:
+    still = [*small, "optimizer.lr=0", "model.dropout=0", "model.attention_dropout=0", "head.dropout=0", "trainer.max_epochs=1"]
+    losses = []
+    for batches in (1, 3):
+        done("train", *still, f"trainer.accumulate_grad_batches={batches}", f"output={tmp_path / str(batches)}")
+        losses.append(only_run(tmp_path / str(batches)).history[0]["train/loss"])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+@pytest.mark.parametrize(("step", "kept"), [(0, []), (3, [2]), (4, [2, 4])])
+def test_what_goes_on_from_a_checkpoint_keeps_its_history_up_to_there(step: int, kept: list[int], tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    run.write_history([{"step": 2}, {"step": 4}])
+    trainer: Any = SimpleNamespace(global_step=step, is_global_zero=True)
+    History(run).on_train_start(trainer, pl.LightningModule())
+    assert [line["step"] for line in run.history] == kept

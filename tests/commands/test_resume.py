@@ -74,6 +74,7 @@ def assert_same_run(first: RunFolder, second: RunFolder) -> None:
     one, other = ({file.name: file.read_bytes() for file in run.path.glob("predictions/*")} for run in (first, second))
     assert one == other
     assert first.metrics["train"]["steps"] == second.metrics["train"]["steps"]
+    assert first.history == second.history
 
 
 # Twice

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from statistics import median
 from typing import Any
 
 from afinar.analysis.table import Row, factors, short
@@ -19,11 +21,13 @@ class Arm:
 
     Attributes:
         factors: what tells it from the other arms, by name.
-        rows: one run a seed.
+        rows: one finished run a seed.
+        failures: runs of other seeds that failed.
     """
 
     factors: Mapping[str, str]
     rows: tuple[Row, ...]
+    failures: tuple[Row, ...] = ()
 
     @property
     def name(self) -> str:
@@ -34,9 +38,24 @@ class Arm:
     def seeds(self) -> tuple[Any, ...]:
         return tuple(seed_of(row) for row in self.rows)
 
+    @property
+    def attempts(self) -> int:
+        """How many seeds were tried."""
+        return len(self.rows) + len(self.failures)
+
+    @property
+    def failed(self) -> int:
+        """How many of them failed: with an error, or, finished, with a score that is no finite number, as of training that diverged."""
+        return len(self.failures) + sum(not all(map(math.isfinite, row.scores.values())) for row in self.rows)
+
     def scores(self, metric: str) -> dict[Any, float]:
         """Return a score by seed, of the runs that have it."""
         return {seed_of(row): row.scores[metric] for row in self.rows if metric in row.scores}
+
+    def median(self, metric: str) -> float | None:
+        """Return the median of a score over the runs in which it is a finite number; None without any."""
+        finite = [score for score in self.scores(metric).values() if math.isfinite(score)]
+        return median(finite) if finite else None
 
 
 @dataclass(frozen=True)
@@ -58,11 +77,12 @@ def seed_of(row: Row) -> Any:
     return row.settings.get(SEED)
 
 
-def arms_of(rows: Sequence[Row], by: Sequence[str] | None = None) -> Arms:
+def arms_of(rows: Sequence[Row], by: Sequence[str] | None = None, failures: Sequence[Row] = ()) -> Arms:
     """Return the arms of runs.
 
     Args:
         rows: of finished runs.
+        failures: failed runs; those count that differ from an arm's runs in nothing but a seed that no finished run of it has.
         by: the factors that tell arms apart, by their names or the last parts of them, the seed among them for single runs; None for
             all in which the runs differ but the seed.
 
@@ -80,10 +100,18 @@ def arms_of(rows: Sequence[Row], by: Sequence[str] | None = None) -> Arms:
     arms = tuple(
         Arm(dict(zip(chosen, values, strict=True)), tuple(runs[seed] for seed in sorted(runs, key=repr))) for values, runs in groups.items()
     )
-    warnings = [*_confounds(arms, [name for name in varied if name not in chosen]), *_unlike(arms)]
+    others = [name for name in varied if name not in chosen]
+    arms = tuple(replace(arm, failures=_failures(arm, failures, {SEED, *others})) for arm in arms)
+    warnings = [*_confounds(arms, others), *_unlike(arms)]
     if repeated:
         warnings.append(f"{repeated} runs have the setting and the seed of another; the last of them counts")
     return Arms(arms, tuple(chosen), tuple(warnings))
+
+
+def _failures(arm: Arm, failures: Sequence[Row], free: Set[str]) -> tuple[Row, ...]:
+    """Return the failed runs of an arm, the last of each seed, that differ from its first run in some factors alone."""
+    like = {seed_of(row): row for row in failures if factors([arm.rows[0], row]).keys() <= free}
+    return tuple(like[seed] for seed in sorted(like, key=repr) if seed not in arm.seeds)
 
 
 def _named(name: str, varied: Mapping[str, Sequence[str]]) -> str:

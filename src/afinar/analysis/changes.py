@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from afinar.analysis.outcomes import Changes, outcomes_changed
-from afinar.analysis.reports import of_head
-from afinar.errors import UserError, nearest
+from afinar.analysis.records import gold_of, identity, read_records, spec_of
+from afinar.errors import UserError
 from afinar.metrics.answers import rules
 from afinar.run_folder import RunFolder
-from afinar.types import GOLD_COLUMNS, TaskSpec
-
-TEXTS = ("text", "text_pair", "question", "tokens")
+from afinar.types import TaskSpec
 
 
 @dataclass(frozen=True)
@@ -40,13 +37,13 @@ def difference_of(first: RunFolder, second: RunFolder, split: str, task: str | N
     Raises:
         UserError: a run has no predictions of the split, they are of other examples or another task, or are neither right nor wrong.
     """
-    spec = _spec(first, task)
-    if _spec(second, task).kind != spec.kind:
-        raise UserError(f"{first} and {second} are of different tasks: {spec.kind} and {_spec(second, task).kind}")
+    spec, other = spec_of(first, task), spec_of(second, task)
+    if other.kind != spec.kind:
+        raise UserError(f"{first} and {second} are of different tasks: {spec.kind} and {other.kind}")
     if spec.targets is not None:
         raise UserError("predictions of numbers are not right or wrong: compare their errors, --metric test/mae")
-    ours, theirs = (_records(run, split, task) for run in (first, second))
-    if [_identity(record) for record in ours] != [_identity(record) for record in theirs]:
+    ours, theirs = (read_records(run, split, task) for run in (first, second))
+    if [identity(record) for record in ours] != [identity(record) for record in theirs]:
         raise UserError(f"{first} and {second} predict other {split} examples: evaluate both on the same file")
     gold = [_gold(record, spec) for record in ours]
     predicted = [
@@ -55,36 +52,8 @@ def difference_of(first: RunFolder, second: RunFolder, split: str, task: str | N
     return Difference(outcomes_changed(gold, *predicted), ours, theirs)
 
 
-def _spec(run: RunFolder, task: str | None) -> TaskSpec:
-    specs = run.specs
-    if task is None and len(specs) == 1:
-        return next(iter(specs.values()))
-    if task in specs:
-        return specs[task]
-    asked = "name one of its tasks" if task is None else f"it has no task '{task}'.{nearest(task, specs)} Name one"
-    raise UserError(f"{run}: {asked} with --task: {', '.join(specs) or 'none'}")
-
-
-def _records(run: RunFolder, split: str, task: str | None) -> list[dict[str, Any]]:
-    file = run.predictions(split)
-    if not file.is_file():
-        raise UserError(f"{run} has no predictions of {split}: afinar evaluate run={run} split={split} writes them")
-    try:
-        records = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-        records = of_head(records, task) if task is not None and len(run.specs) > 1 else records
-    except (ValueError, TypeError) as error:
-        raise UserError(f"{file} is damaged ({error}): write it anew with afinar evaluate run={run} split={split}") from error
-    if not all("prediction" in record for record in records):
-        raise UserError(f"{file} is damaged (a line holds no prediction): write it anew with afinar evaluate run={run} split={split}")
-    return records
-
-
-def _identity(record: Mapping[str, Any]) -> str:
-    return json.dumps([record.get(key) for key in (*TEXTS, *GOLD_COLUMNS)], ensure_ascii=False, sort_keys=True)
-
-
 def _gold(record: Mapping[str, Any], spec: TaskSpec) -> Any:
-    value = next((record[key] for key in GOLD_COLUMNS if key in record), None)
+    value = gold_of(record)
     if value is None:
         raise UserError(f"row {record.get('row')} has no gold answer: only what was evaluated can be right or wrong")
     if spec.answers is not None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence, Set
 from itertools import chain
 
 import numpy as np
 
 from afinar.analysis.counts import Counts, f1, f1_macro, first_by_second, means
+from afinar.analysis.intervals import Numbers
 
 
 def accuracy(gold: Sequence[object], predicted: Sequence[object]) -> Counts:
@@ -49,3 +50,31 @@ def word_f1_macro(gold: Sequence[Sequence[Hashable]], predicted: Sequence[Sequen
             values[row, 2, places[one]] += 1
             values[row, 0, places[one]] += one == other
     return Counts(values.reshape(len(gold), 3 * len(places)), f1_macro)
+
+
+def label_f1(gold: Sequence[Collection[object]], predicted: Sequence[Collection[object]], label: object) -> Counts:
+    """Return the counts of F1 of one label, of examples that carry any number of them."""
+    flags = [(label in there and label in ours, label in ours, label in there) for there, ours in zip(gold, predicted, strict=True)]
+    return Counts(np.array(flags, dtype=np.int32).reshape(len(flags), 3), f1)
+
+
+def sets_f1_micro(gold: Sequence[Set[Hashable]], predicted: Sequence[Set[Hashable]]) -> Counts:
+    """Return the counts of F1 over all labels of sets together."""
+    rows = [(len(there & ours), len(ours), len(there)) for there, ours in zip(gold, predicted, strict=True)]
+    return Counts(np.array(rows, dtype=np.int32).reshape(len(rows), 3), f1)
+
+
+def sets_f1_macro(gold: Sequence[Set[Hashable]], predicted: Sequence[Set[Hashable]], labels: Sequence[Hashable]) -> Counts:
+    """Return the counts of the mean F1 over all labels, absent ones 0, and, where a set holds it, over None: what is none of them."""
+    every = [*labels, None]
+    columns = [label_f1(gold, predicted, label).values for label in every]
+    # [examples, (hits, predicted, gold), labels], as `f1_macro` has them
+    values = np.stack(columns, axis=2).reshape(len(gold), 3 * len(every))
+
+    def score(sums: Numbers) -> Numbers:
+        by_class = np.stack([f1(sums[:, place :: len(every)]) for place in range(len(every))], axis=1)
+        unseen = sums[:, -1] > 0
+        found: Numbers = by_class.sum(1) / (len(labels) + unseen)
+        return found
+
+    return Counts(values, score)

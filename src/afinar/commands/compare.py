@@ -9,25 +9,31 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from afinar.analysis.arms import Arm, arms_of
-from afinar.analysis.changes import TEXTS, Difference, difference_of
+from afinar.analysis.arms import arms_of
+from afinar.analysis.changes import Difference, difference_of
 from afinar.analysis.comparison import Comparison, compare_arms
-from afinar.analysis.layout import FORMATS, grid_of, mean_of
+from afinar.analysis.layout import FORMATS, full_grid_of, grid_of
+from afinar.analysis.records import TEXTS, gold_of
+from afinar.analysis.report.pages import write_html, write_plots
+from afinar.analysis.report.sections import sections_of
 from afinar.analysis.table import Row, read_row
+from afinar.analysis.usual_columns import usual_columns
 from afinar.commands.options import wants_help
 from afinar.console import say, table
 from afinar.errors import UserError, nearest
 from afinar.metrics.names import is_overall
-from afinar.run_folder import RunFolder, find_runs, open_run
-from afinar.types import GOLD_COLUMNS
+from afinar.run_folder import RunFolder, find_runs, open_run, write_text
 
 DESCRIPTION = """Put runs side by side: what they differ in, and their scores, best first. Runs that differ in their seeds alone are
 one arm: its mean, standard deviation and 95% interval are shown, and against a baseline the difference, by seeds that both have."""
 
 EXAMPLES = """    afinar compare outputs/demo_sentiment
-    afinar compare outputs/demo_sentiment --metric test/accuracy --by optimizer.lr --baseline lr=0.001 --format markdown"""
+    afinar compare outputs/demo_sentiment --metric test/accuracy --by optimizer.lr --baseline lr=0.001 --format markdown
+    afinar compare outputs/demo_sentiment --baseline lr=0.001 --format html"""
 
 TABLE = "table"
+HTML = "html"
+REPORT = "comparison.html"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -46,7 +52,10 @@ def _parser() -> _Parser:
     parser.add_argument("--split", choices=["test", "validation"], default="test", help="whose examples --diff compares")
     parser.add_argument("--task", help="of runs of several tasks, whose predictions --diff compares")
     parser.add_argument("--examples", type=int, default=10, metavar="N", help="how many of each kind --diff shows")
-    parser.add_argument("--format", choices=[TABLE, *FORMATS], default=TABLE, help="how to write the table")
+    parser.add_argument(
+        "--format", choices=[TABLE, *FORMATS, HTML], default=TABLE, help="how to write the table; html: a report with plots"
+    )
+    parser.add_argument("--to", metavar="FILE", help="where to write what a format other than table says; of html a file or a folder")
     return parser
 
 
@@ -66,8 +75,24 @@ def main(words: Sequence[str]) -> int:
     if not runs:
         of_sweep = f" of sweep {options.sweep}" if options.sweep else ""
         raise UserError(f"no runs at {', '.join(options.path)}{of_sweep}: name a folder that `afinar train` wrote")
-    show(runs, _listed(options.metric), _listed(options.by), options.baseline, options.format)
+    if options.to and options.format == TABLE:
+        raise UserError(f"--to {options.to}: choose the format of the file, --format {', '.join([*FORMATS, HTML])}")
+    to = _report(options.to, options.path) if options.format == HTML else options.to and Path(options.to)
+    show(runs, _listed(options.metric), _listed(options.by), options.baseline, options.format, to)
     return 0
+
+
+def _report(to: str | None, paths: Sequence[str]) -> Path:
+    """Return the file of a report: by default beside the runs, where all are in one folder."""
+    if to is None:
+        (folder,) = map(Path, paths) if len(paths) == 1 else [Path()]
+        return (Path() if RunFolder(folder).exists else folder) / REPORT
+    file = Path(to)
+    if file.is_dir() or not file.suffix:
+        return file / REPORT
+    if file.suffix != ".html":
+        raise UserError(f"--to {to}: a report is a folder or a file that ends in .html")
+    return file
 
 
 def show_changes(difference: Difference, examples: int) -> None:
@@ -84,9 +109,8 @@ def show_changes(difference: Difference, examples: int) -> None:
 
 
 def _change(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[object, ...]:
-    gold = next(one[key] for key in GOLD_COLUMNS if key in one)
     text = " | ".join(dict.fromkeys(_spelled(one[key]) for key in TEXTS if key in one))  # words are a text, too
-    return one["row"], text, _spelled(gold), _spelled(one["prediction"]), _spelled(other["prediction"])
+    return one["row"], text, _spelled(gold_of(one)), _spelled(one["prediction"]), _spelled(other["prediction"])
 
 
 def _spelled(value: Any) -> str:
@@ -95,7 +119,7 @@ def _spelled(value: Any) -> str:
 
 def _flags(words: Sequence[str]) -> list[str]:
     """Take ``metric=NAME``, as other commands have it, for ``--metric NAME``."""
-    known = ["metric", "by", "baseline", "sweep", "format"]
+    known = ["metric", "by", "baseline", "sweep", "format", "to"]
     flags: list[str] = []
     for before, word in zip(["", *words], words, strict=False):
         key, _, value = word.partition("=")
@@ -126,36 +150,42 @@ def show(
     by: Sequence[str] | None = None,
     baseline: str | None = None,
     form: str = TABLE,
+    to: Path | None = None,
 ) -> None:
     """Print finished runs as a table, best first by the first metric, and the others with the reason why they have no scores.
 
     Args:
         metrics: by name, with the split before it; None for the scores by which the best epochs were chosen.
         by, baseline: see `arms_of` and `compare_arms`.
-        form: ``"table"``, or a key of `FORMATS`.
+        form: ``"table"``, ``"html"``, or a key of `FORMATS`.
+        to: the file to write; None to print, which a report of ``"html"`` cannot be.
 
     Raises:
         UserError: for a metric that no run has, an arm or a factor that there is not, or runs of different tasks.
     """
-    rows = [row for run in runs if (row := _readable(run)) is not None]
+    rows, failures = _readable(runs)
     if rows:
         _check_tasks(rows)
         shown = _metrics(rows, metrics)
-        comparison = compare_arms(arms_of(rows, by), shown, baseline)
-        _print(comparison, len(rows), form)
+        comparison = compare_arms(arms_of(rows, by, failures), shown, baseline)
+        _present(comparison, len(rows), form, to)
     for run in runs:
         _say_unfinished(run)
     for folder in sorted({str(run.path.parent) for run in runs}):
         say(f"runs are in {folder}")
 
 
-def _readable(run: RunFolder) -> Row | None:
-    """Return the row of a finished run; of a damaged one say so."""
-    try:
-        return read_row(run) if run.status.get("status") == "done" else None
-    except UserError as error:
-        say(f"skipped: {error}")
-        return None
+def _readable(runs: Sequence[RunFolder]) -> tuple[list[Row], list[Row]]:
+    """Return the rows of the runs that are done and of those that failed; of a damaged one say so."""
+    ended: dict[str, list[Row]] = {"done": [], "failed": []}
+    for run in runs:
+        try:
+            status = run.status.get("status")
+            if status in ended:
+                ended[status].append(read_row(run))
+        except UserError as error:
+            say(f"skipped: {error}")
+    return ended["done"], ended["failed"]
 
 
 def _say_unfinished(run: RunFolder) -> None:
@@ -201,28 +231,26 @@ def _monitored(rows: Sequence[Row]) -> list[str]:
     return [f"{split}/{monitor}" for split in ("validation", "test") for monitor in monitors]
 
 
-def _print(comparison: Comparison, count: int, form: str) -> None:
-    arms = [standing.arm for standing in comparison.standings]
-    extra = {name: mean_of(score, decimals=0) for score, name in _weights(arms).items()}
-    extra |= {"train s": mean_of("train/seconds")}
-    if all(len(arm.rows) == 1 for arm in arms):
-        # With the factors beside it, the hash at the end of a run's name is enough to find it.
-        extra["run"] = lambda arm: arm.rows[0].run.path.name.rsplit("-", 1)[-1] if arm.factors else arm.rows[0].run.path.name
-    grid = grid_of(comparison, extra)
-    if form == TABLE:
-        title = f"{count} runs, best {comparison.metrics[0]} first"
+def _present(comparison: Comparison, count: int, form: str, to: Path | None) -> None:
+    extra = usual_columns(comparison)
+    title = f"{count} runs, best {comparison.metrics[0]} first"
+    if form == HTML:
+        assert to is not None
+        sections = sections_of(comparison, extra)
+        write_plots(to, sections)
+        write_html(to, f"Comparison of {count} runs", sections)
+        print(to)
+    elif form == TABLE:
+        grid = grid_of(comparison, extra)
         table(title, [_in_two_lines(name) for name in grid.columns], grid.rows)
     else:
-        print(FORMATS[form](grid))
+        text = FORMATS[form]((full_grid_of if form == "csv" else grid_of)(comparison, extra))
+        if to is None:
+            print(text)
+        else:
+            write_text(to, text + "\n")
     for note in comparison.notes:
         say(f"note: {note}")
-
-
-def _weights(arms: Sequence[Arm]) -> dict[str, str]:
-    """Return the columns that say how many weights train and how many are frozen, by score; none where all runs have as many."""
-    columns = {"train/trainable_parameters": "weights.trained", "train/frozen_parameters": "weights.frozen"}
-    differ = any(len({row.scores.get(name) for arm in arms for row in arm.rows}) > 1 for name in columns)
-    return columns if differ else {}
 
 
 def _in_two_lines(name: str) -> str:

@@ -1,0 +1,1 @@
+"""Reports that people read: sections of text, tables and plots, as one HTML page that opens offline and as Markdown."""

@@ -1,0 +1,86 @@
+"""Learning curves: a measure by optimizer step, for each arm the mean over its seeds and how far these lie apart."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from afinar.analysis.arms import Arm
+from afinar.analysis.comparison import Comparison
+from afinar.analysis.intervals import Numbers
+from afinar.analysis.layout import number
+from afinar.analysis.report.arms_shown import Shown, shown, which
+from afinar.analysis.report.drawing import canvas
+from afinar.analysis.report.palette import Palette
+from afinar.analysis.report.parts import Plot
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What the runs of one arm measured.
+
+    Attributes:
+        steps: int64 [T], those at which every run of the arm measured.
+        values: float64 [S, T], of each run at each of them.
+    """
+
+    steps: Numbers
+    values: Numbers
+
+
+def curve_of(arm: Arm, measure: str) -> Curve | None:
+    """Return the curve of an arm; None where its runs have no step in common: then no mean would be of all of them."""
+    histories = [{line["step"]: line[measure] for line in row.run.history if measure in line} for row in arm.rows]
+    steps = sorted(set.intersection(*map(set, histories))) if histories else []
+    if not steps:
+        return None
+    return Curve(np.array(steps), np.array([[history[step] for step in steps] for history in histories], dtype=np.float64))
+
+
+def learning_curves(comparison: Comparison) -> Iterator[Plot]:
+    """Yield a plot for each measure of the curves: what chose the best epochs, and the losses.
+
+    Raises:
+        UserError: the history of a run is damaged.
+    """
+    arms = shown(comparison)
+    monitors = {f"validation/{arm.standing.arm.rows[0].settings.get('monitor')}": None for arm in arms}
+    for measure in dict.fromkeys([*monitors, "validation/loss", "train/loss"]):
+        curves = [(arm, curve) for arm in arms if (curve := curve_of(arm.standing.arm, measure)) is not None]
+        if curves:
+            yield _plot(measure, curves, which(arms, comparison))
+
+
+def _plot(measure: str, curves: Sequence[tuple[Shown, Curve]], left_out: str) -> Plot:
+    several = any(len(curve.values) > 1 for _, curve in curves)
+    how = (
+        " Lines are means over seeds, as far as all seeds of an arm went; bands reach from the lowest seed to the highest."
+        if several
+        else ""
+    )
+    ends = "; ".join(f"{arm.name}: {number(float(curve.values[:, -1].mean()))} at step {curve.steps[-1]:.0f}" for arm, curve in curves)
+
+    def draw(palette: Palette) -> Figure:
+        figure, (axes,) = canvas(palette, height=3.0 + 0.2 * len(curves))
+        for arm, curve in curves:
+            color = arm.color(palette)
+            axes.fill_between(curve.steps, curve.values.min(0), curve.values.max(0), color=color, alpha=0.18, linewidth=0)
+            (line,) = axes.plot(curve.steps, curve.values.mean(0), color=color, linestyle=arm.dashes, linewidth=1.8, label=arm.name)
+            line.set(marker=arm.marker, markersize=5, markevery=max(1, len(curve.steps) // 8))
+        axes.set_xlabel("optimizer steps")
+        axes.set_ylabel(measure)
+        axes.grid(visible=True, color=palette.faint, linewidth=0.6)
+        axes.set_axisbelow(True)
+        legend = figure.legend(loc="outside lower left", frameon=False, handlelength=3.2)
+        for text in legend.get_texts():
+            text.set_color(palette.ink)
+        return figure
+
+    name = "curve-" + measure.replace("/", "-").replace("_", "-").lower()
+    return Plot(name, f"{measure} during training.{how}{left_out}", f"{measure} during training. {ends}.", draw)
