@@ -6,13 +6,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load", "runs"]
+__all__ = ["__version__", "curves", "load", "runs"]
 
 if TYPE_CHECKING:
-    from afinar.analysis.frames import runs
+    from afinar.analysis.frames import curves, runs
     from afinar.predictor import load
 
-_HOMES = {"load": "afinar.predictor", "runs": "afinar.analysis.frames"}
+_HOMES = {"curves": "afinar.analysis.frames", "load": "afinar.predictor", "runs": "afinar.analysis.frames"}
 
 
 def __getattr__(name: str) -> Any:

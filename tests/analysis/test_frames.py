@@ -10,6 +10,7 @@ from runs import finished
 
 import afinar
 from afinar.errors import UserError
+from afinar.run_folder import RunFolder
 
 
 @pytest.fixture
@@ -39,6 +40,23 @@ def test_one_run_has_its_seed_and_what_is_asked_for(folder: Path) -> None:
     assert frame[["seed", "monitor", "head"]].to_numpy().tolist() == [[0, "accuracy", "linear"]]
 
 
+def test_a_curve_has_a_row_for_each_validation(folder: Path) -> None:
+    for number, name in enumerate("abc"):
+        lines = [{"epoch": epoch, "step": 10 * epoch, "validation/accuracy": number + epoch / 10} for epoch in range(1, 4 - number)]
+        RunFolder(folder / name).write_history(lines)
+    frame = afinar.curves(folder)
+    assert list(frame.columns) == ["head", "optimizer.lr", "seed", "epoch", "validation/accuracy"]
+    assert [(Path(run).name, step) for run, step in frame.index] == [("a", 10), ("a", 20), ("a", 30), ("b", 10), ("b", 20), ("c", 10)]
+    assert frame["validation/accuracy"].tolist() == pytest.approx([0.1, 0.2, 0.3, 1.1, 1.2, 2.1])
+    assert frame["optimizer.lr"].tolist() == [1e-3] * 5 + [5e-4]
+
+
+def test_runs_without_a_history_have_empty_curves(folder: Path) -> None:
+    frame = afinar.curves(folder, settings=["monitor"])
+    assert frame.empty
+    assert list(frame.columns) == ["head", "optimizer.lr", "seed", "monitor", "epoch"]
+
+
 def test_what_is_not_done_or_damaged_is_left_out(folder: Path) -> None:
     (folder / "a" / "metrics.json").write_text("{", encoding="utf-8")
     finished(folder / "d", {"seed": 7}, {}, status="running")
@@ -48,7 +66,11 @@ def test_what_is_not_done_or_damaged_is_left_out(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("path", "settings", "said"),
-    [("none", [], "there is no folder"), ("a/.hydra", [], "no finished runs"), ("a", ["optimiser.lr"], "no run has the setting")],
+    [
+        ("none", [], "there is no folder"),
+        ("a/.hydra", [], "no finished runs"),
+        ("a", ["optimiser.lr"], "no run has the setting 'optimiser.lr'. Did you mean 'optimizer.lr'"),
+    ],
 )
 def test_what_is_not_there_is_said(path: str, settings: list[str], said: str, folder: Path) -> None:
     with pytest.raises(UserError, match=said):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from afinar.analysis.arms import SEED
 from afinar.analysis.table import Row, factors, read_row
-from afinar.errors import UserError
+from afinar.errors import UserError, nearest
 from afinar.run_folder import find_runs
 
 if TYPE_CHECKING:
@@ -32,19 +32,52 @@ def runs(*paths: str | Path, settings: Sequence[str] = ()) -> DataFrame:
     """
     from pandas import DataFrame, Index
 
+    rows = _rows(paths, settings)
+    scores = dict.fromkeys(score for row in rows for score in row.scores)
+    columns = {
+        **{name: [_setting(row, name) for row in rows] for name in _names(rows, settings)},
+        **{score: [row.scores.get(score) for row in rows] for score in scores},
+    }
+    return DataFrame(columns, index=Index([str(row.run) for row in rows], name="run"))
+
+
+def curves(*paths: str | Path, settings: Sequence[str] = ()) -> DataFrame:
+    """Return the learning curves of those runs in one table: a row for each validation during training, by run and step.
+
+    Its columns are those of `runs` that say what a run is, then the epoch and what was measured: ``train/loss`` and the scores of
+    validation (see `afinar.callbacks.history`).
+
+    Args:
+        paths, settings: as of `runs`.
+
+    Raises:
+        UserError: as `runs`, and where a run's history is damaged.
+    """
+    from pandas import DataFrame
+
+    rows = _rows(paths, settings)
+    names = _names(rows, settings)
+    facts = [{name: _setting(row, name) for name in names} for row in rows]
+    lines = [{"run": str(row.run), **own, **line} for row, own in zip(rows, facts, strict=True) for line in row.run.history]
+    # Without a line there are the columns all the same.
+    columns = dict.fromkeys(["run", "step", *names, "epoch", *(key for line in lines for key in line)])
+    return DataFrame(lines, columns=list(columns)).set_index(["run", "step"])
+
+
+def _rows(paths: Sequence[str | Path], settings: Sequence[str]) -> list[Row]:
     rows = list(_finished(paths or ("outputs",)))
     if not rows:
         raise UserError(f"no finished runs at {', '.join(map(str, paths)) or 'outputs'}: name a folder that `afinar train` wrote")
     for name in settings:
         if not any(name in row.settings or name in row.groups for row in rows):
-            raise UserError(f"no run has the setting '{name}'")
-    names = dict.fromkeys([*factors(rows), SEED, *settings])
-    scores = dict.fromkeys(score for row in rows for score in row.scores)
-    columns = {
-        **{name: [_setting(row, name) for row in rows] for name in names},
-        **{score: [row.scores.get(score) for row in rows] for score in scores},
-    }
-    return DataFrame(columns, index=Index([str(row.run) for row in rows], name="run"))
+            known = {known for row in rows for known in (*row.settings, *row.groups)}
+            raise UserError(f"no run has the setting '{name}'.{nearest(name, known)}")
+    return rows
+
+
+def _names(rows: Sequence[Row], settings: Sequence[str]) -> list[str]:
+    """Return the columns that say what a run is."""
+    return list(dict.fromkeys([*factors(rows), SEED, *settings]))
 
 
 def _finished(paths: Sequence[str | Path]) -> Iterator[Row]:
@@ -56,7 +89,7 @@ def _finished(paths: Sequence[str | Path]) -> Iterator[Row]:
                 if run.status.get("status") == "done":
                     yield read_row(run)
             except UserError as error:
-                warnings.warn(f"skipped: {error}", stacklevel=3)
+                warnings.warn(f"skipped: {error}", stacklevel=4)
 
 
 def _setting(row: Row, name: str) -> Any:
