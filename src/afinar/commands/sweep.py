@@ -19,7 +19,7 @@ from afinar.commands.best import write_best
 from afinar.commands.composition import compose, readable_errors, run_app
 from afinar.commands.implied import implied
 from afinar.commands.naming import fixed_keys, job_count, one_job, same_keys, sweep_name, swept_keys
-from afinar.commands.options import is_override, quoted
+from afinar.commands.options import is_override, quoted, split_folders
 from afinar.commands.supervision import run_job
 from afinar.console import err, out, say
 from afinar.errors import UserError
@@ -101,7 +101,8 @@ def sweep(arguments: Sequence[str], command: str) -> int:
         jobs = None if any(word.startswith("hydra/sweeper=") for word in words) else job_count(overrides)
         given = settings_of(overrides)
         name = given.get("sweep", sweep_name(overrides))
-        output = compose(one_job([*overrides, *implied(arguments)])).output
+        folders = [f"--config-dir={folder}" for folder in split_folders(arguments)[0]]
+        output = compose([*folders, *one_job([*overrides, *implied(arguments)])]).output
         ledger = _ledger_words(name, given, fixed_keys([*overrides, *implied(arguments)]))
         run_app(Job(name, command, tuple(swept_keys(overrides)), jobs), [*arguments, *ledger])
     return _end(members(Path(output), name), name, jobs)
