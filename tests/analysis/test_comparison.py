@@ -88,6 +88,15 @@ def test_losses_are_best_where_they_are_low(sweep: Path) -> None:
     assert compare_arms(arms_of(rows_at(sweep)), ["test/loss"]).standings[0].arm.name == "lr=0.001"
 
 
+def test_validation_chose_the_epochs(sweep: Path) -> None:
+    arms = arms_of(rows_at(sweep))
+    warned = [
+        any("judge arms on test" in note for note in compare_arms(arms, metrics, baseline).notes)
+        for metrics, baseline in ((["validation/accuracy"], "lr=0.001"), (["test/accuracy"], "lr=0.001"), (["validation/accuracy"], None))
+    ]
+    assert warned == [True, False, False]
+
+
 def test_other_seeds_are_not_paired(tmp_path: Path) -> None:
     for arm, seeds in (("a", (0, 1, 2)), ("b", (3, 4, 5))):
         for seed in seeds:
