@@ -15,6 +15,7 @@ from afinar.analysis.arms import arms_of
 from afinar.analysis.comparison import compare_arms
 from afinar.analysis.layout import FORMATS, grid_of, mean_of
 from afinar.analysis.table import Row, read_row
+from afinar.run_folder import RunFolder
 from afinar.types import TaskSpec
 from commandline import afinar, done
 
@@ -180,11 +181,23 @@ def test_the_command_prints_arms(sweep: Path) -> None:
     )
 
 
-def test_a_damaged_run_is_skipped_and_named(sweep: Path) -> None:
+def test_the_runs_of_one_sweep(sweep: Path) -> None:
+    for seed in (0, 1, 2):
+        RunFolder(sweep / f"lr=0.001+seed={seed}").join_sweep("mine", seed)
+    RunFolder(sweep / "lr=0.0001+seed=0").join_sweep("other", 1)
+    answer = done("compare", sweep, "--sweep", "mine", "--metric", "test/accuracy")
+    assert "3 runs, best" in answer.out
+    assert "of sweep yours: name a folder" in afinar("compare", sweep, "--sweep", "yours").error
+    (sweep / "lr=0.0001+seed=0" / "status.json").write_text("{", encoding="utf-8")
+    assert "status.json is damaged" in done("compare", sweep, "--sweep", "mine").err
+
+
+@pytest.mark.parametrize("file", ["metrics.json", "labels.json", "status.json", ".hydra/config.yaml"])
+def test_a_damaged_run_is_skipped_and_named(file: str, sweep: Path) -> None:
     damaged = sweep / "lr=0.001+seed=2"
-    (damaged / "metrics.json").write_text("{", encoding="utf-8")
+    (damaged / file).write_text("{", encoding="utf-8")
     answer = done("compare", sweep)
-    assert f"skipped: {damaged / 'metrics.json'} is damaged" in answer.err
+    assert f"skipped: {damaged / file} is damaged" in answer.err
     assert "9 runs, best" in answer.out
 
 
