@@ -15,6 +15,7 @@ from afinar.analysis.arms import arms_of
 from afinar.analysis.comparison import compare_arms
 from afinar.analysis.layout import FORMATS, grid_of, mean_of
 from afinar.analysis.table import Row, read_row
+from afinar.run_folder import RunFolder
 from afinar.types import TaskSpec
 from commandline import afinar, done
 
@@ -86,6 +87,15 @@ def test_several_arms_are_corrected_for_their_number(sweep: Path) -> None:
 
 def test_losses_are_best_where_they_are_low(sweep: Path) -> None:
     assert compare_arms(arms_of(rows_at(sweep)), ["test/loss"]).standings[0].arm.name == "lr=0.001"
+
+
+def test_validation_chose_the_epochs(sweep: Path) -> None:
+    arms = arms_of(rows_at(sweep))
+    warned = [
+        any("judge arms on test" in note for note in compare_arms(arms, metrics, baseline).notes)
+        for metrics, baseline in ((["validation/accuracy"], "lr=0.001"), (["test/accuracy"], "lr=0.001"), (["validation/accuracy"], None))
+    ]
+    assert warned == [True, False, False]
 
 
 def test_other_seeds_are_not_paired(tmp_path: Path) -> None:
@@ -171,11 +181,23 @@ def test_the_command_prints_arms(sweep: Path) -> None:
     )
 
 
-def test_a_damaged_run_is_skipped_and_named(sweep: Path) -> None:
+def test_the_runs_of_one_sweep(sweep: Path) -> None:
+    for seed in (0, 1, 2):
+        RunFolder(sweep / f"lr=0.001+seed={seed}").join_sweep("mine", seed)
+    RunFolder(sweep / "lr=0.0001+seed=0").join_sweep("other", 1)
+    answer = done("compare", sweep, "--sweep", "mine", "--metric", "test/accuracy")
+    assert "3 runs, best" in answer.out
+    assert "of sweep yours: name a folder" in afinar("compare", sweep, "--sweep", "yours").error
+    (sweep / "lr=0.0001+seed=0" / "status.json").write_text("{", encoding="utf-8")
+    assert "status.json is damaged" in done("compare", sweep, "--sweep", "mine").err
+
+
+@pytest.mark.parametrize("file", ["metrics.json", "labels.json", "status.json", ".hydra/config.yaml"])
+def test_a_damaged_run_is_skipped_and_named(file: str, sweep: Path) -> None:
     damaged = sweep / "lr=0.001+seed=2"
-    (damaged / "metrics.json").write_text("{", encoding="utf-8")
+    (damaged / file).write_text("{", encoding="utf-8")
     answer = done("compare", sweep)
-    assert f"skipped: {damaged / 'metrics.json'} is damaged" in answer.err
+    assert f"skipped: {damaged / file} is damaged" in answer.err
     assert "9 runs, best" in answer.out
 
 

@@ -163,6 +163,8 @@ def _limits(standings: Sequence[Standing], metrics: Sequence[str]) -> Iterator[s
     if any(len(standing.arm.rows) == 1 for standing in standings):
         yield "arms of one run have no interval: another seed may reverse their order; repeat them with seed=0,1,2,3,4"
     found = [(metric, one) for standing in standings for metric, one in zip(metrics, standing.against, strict=True) if one]
+    if any(metric.startswith("validation/") for metric, _ in found):
+        yield "each run's best epoch was chosen on validation, which flatters what is validated more often: judge arms on test"
     pairs = min((one.pairs for _, one in found if one.pairs), default=_FEW)
     if pairs < _FEW:
         yield (

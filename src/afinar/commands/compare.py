@@ -71,7 +71,7 @@ def main(words: Sequence[str]) -> int:
         return 0
     runs = [run for path in options.path for run in _runs_at(path)]
     if options.sweep:
-        runs = [run for run in runs if options.sweep in run.sweeps]
+        runs = [run for run in runs if _is_of(run, options.sweep)]
     if not runs:
         of_sweep = f" of sweep {options.sweep}" if options.sweep else ""
         raise UserError(f"no runs at {', '.join(options.path)}{of_sweep}: name a folder that `afinar train` wrote")
@@ -144,6 +144,14 @@ def _runs_at(path: str) -> list[RunFolder]:
     return list(find_runs(path))
 
 
+def _is_of(run: RunFolder, sweep: str) -> bool:
+    """Say whether a run belongs to a sweep; of a damaged one, which cannot be told, yes: it is named later."""
+    try:
+        return sweep in run.sweeps
+    except UserError:
+        return True
+
+
 def show(
     runs: Sequence[RunFolder],
     metrics: Sequence[str] | None = None,
@@ -182,7 +190,8 @@ def _readable(runs: Sequence[RunFolder]) -> tuple[list[Row], list[Row]]:
         try:
             status = run.status.get("status")
             if status in ended:
-                ended[status].append(read_row(run))
+                _, row = run.specs, read_row(run)  # what is damaged shows here
+                ended[status].append(row)
         except UserError as error:
             say(f"skipped: {error}")
     return ended["done"], ended["failed"]

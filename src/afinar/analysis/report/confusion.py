@@ -102,8 +102,9 @@ def _plot(place: int, arm: Arm, counts: Counter[tuple[str, str]], names: list[st
             [[count / (sum(line) or 1) for count in line] for line in cells],
             [[f"{count:,}" for count in line] for line in cells],
         )
-        axes.set_xticks(range(len(names)), [wrapped(name, 12) for name in names], rotation=90 if len(names) > 4 else 0)
-        axes.set_yticks(range(len(rows)), [wrapped(name, 16) for name in rows])
+        upright = len(names) > 4
+        axes.set_xticks(range(len(names)), [wrapped(name, 20 if upright else 12) for name in names], rotation=90 if upright else 0)
+        axes.set_yticks(range(len(rows)), [wrapped(name, 20) for name in rows])
         axes.set_xlabel("predicted")
         axes.set_ylabel("gold")
         return figure
