@@ -176,8 +176,8 @@ def test_each_job_is_a_run_of_its_own_in_the_sweeps_group(failed: RunFolder, fin
     first, second = ([run] for run in (failed, finished))
     runs = [log.run for run in (*first, *second) for log in tracked(run)]
     assert len({run.run_id for run in runs}) == len(runs) == 2
-    assert {run.run_group for run in runs} == {finished.status["sweep"]} == {failed.status["sweep"]}
-    assert finished.status["sweep"]
+    assert {run.run_group for run in runs} == set(finished.sweeps) == set(failed.sweeps)
+    assert len(finished.sweeps) == 1
     for run, folder in zip(runs, (failed, finished), strict=True):
         assert run.run_id == folder.status["wandb_id"]
         assert run.display_name == folder.path.name
