@@ -14,6 +14,7 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
+from afinar.commands.extras import missing_launcher
 from afinar.commands.implied import implied
 from afinar.commands.naming import register_resolvers
 from afinar.commands.options import is_override, quoted, split_folders
@@ -96,6 +97,10 @@ def readable_errors() -> Iterator[None]:
         raise ConfigError(f"cannot read '{error.override}': write key=value, and quote values that hold , = {{ }} or spaces") from error
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(error)) from error
+    except RuntimeError as error:
+        if remedy := missing_launcher(error):
+            raise ConfigError(remedy) from error
+        raise
 
 
 def explain(error: Exception) -> str:

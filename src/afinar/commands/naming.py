@@ -22,7 +22,7 @@ from afinar.commands.implied import header
 from afinar.metrics.direction import direction
 from afinar.run_folder import RunFolder
 
-NOT_IDENTITY = ("hydra", "output", "name", "resume", "retry", "sweep", "logger")
+NOT_IDENTITY = ("hydra", "output", "name", "resume", "retry", "sweep", "trial", "logger")
 """Keys that change where results go and not what they are."""
 
 LONGEST_NAME = 96
