@@ -88,16 +88,17 @@ def search(
 def _objective(space: SearchSpace, compose: Callable[[list[str]], DictConfig]) -> str:
     """Return the score that all jobs are judged by, and find out about options that there are not before any job runs."""
     first = {key: kind.choices[0] if isinstance(kind, CategoricalDistribution) else kind.low for key, kind in space.free.items()}  # type: ignore[attr-defined]
-    groups = {key: kind.choices for key, kind in space.free.items() if isinstance(kind, CategoricalDistribution) and _is_group(key)}
-    jobs = [first, *({**first, key: option} for key, options in groups.items() for option in options)]
+    deciding = {key: kind.choices for key, kind in space.free.items() if isinstance(kind, CategoricalDistribution) and _decides(key)}
+    jobs = [first, *({**first, key: option} for key, options in deciding.items() for option in options)]
     monitors = sorted({str(compose(space.words(job)).monitor) for job in jobs})
     if len(monitors) > 1:
         raise ConfigError(f"jobs of this search would be judged by different scores ({', '.join(monitors)}): set monitor=... to one")
     return monitors[0]
 
 
-def _is_group(key: str) -> bool:
-    return (conf_folder() / key.lstrip("+").partition("@")[0]).is_dir()
+def _decides(key: str) -> bool:
+    """Say whether a key can change the score that jobs are judged by: it itself, or a group of the configuration."""
+    return key == "monitor" or (conf_folder() / key.lstrip("+").partition("@")[0]).is_dir()
 
 
 def _words(overrides: Sequence[Override]) -> list[str]:
@@ -155,4 +156,4 @@ def _say_end(study: Study, monitor: str) -> None:
     say(f"search: {', '.join(f'{count} {name}' for name, count in counts.items())} of {len(trials)} trials")
     if counts["done"]:
         best = study.best_trial
-        say(f"  best {monitor} {best.value:.4f}, job {best.number + 1}: {' '.join(f'{key}={value}' for key, value in best.params.items())}")
+        say(f"  best {monitor} {best.value:.4f} of job {best.number + 1} with {' '.join(f'{key}={value}' for key, value in best.params.items())}")

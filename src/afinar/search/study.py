@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,8 +53,10 @@ class Method:
 
     def make_sampler(self) -> BaseSampler:
         """Raises:
-        ConfigError: for a sampler or an option of it that there is not.
+        ConfigError: for a sampler or an option of it that there is not, or a seed that is no whole number.
         """
+        if not isinstance(self.seed, int) or self.seed < 0:
+            raise ConfigError(f"hydra.sweeper.seed={self.seed}: give a whole number from 0 on")
         kind = _chosen("sampler", self.sampler, SAMPLERS)
 
         def make(seed: int) -> BaseSampler:
@@ -198,8 +201,10 @@ class RunningTrial:
         """
         if step not in self._reported():
             self._trial.report(value, step)
-        if not self.given_up and self._trial.should_prune():
-            self._trial.set_user_attr("given_up", True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # of scores that are no numbers; they are worse than any
+            if not self.given_up and self._trial.should_prune():
+                self._trial.set_user_attr("given_up", True)
         return self.given_up
 
     def _reported(self) -> Mapping[int, float]:
