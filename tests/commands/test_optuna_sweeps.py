@@ -12,11 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 import yaml
-
-optuna = pytest.importorskip("optuna")
-
 from optuna.distributions import FloatDistribution
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner
 from optuna.storages import JournalStorage
@@ -48,10 +46,11 @@ def outcome(output: Path) -> list[tuple[Any, ...]]:
     """What a search has found, times aside."""
     runs = by_job(output)
     scores = {number: {split: run.metrics.get(split) for split in ("validation", "test")} for number, run in runs.items()}
-    return [
-        (trial.number, trial.params, trial.state, trial.values, trial.intermediate_values, scores[trial.number], runs[trial.number].path.name)
-        for trial in trials(output)
-    ]
+    found = []
+    for trial in trials(output):
+        suggested = trial.number, trial.params, trial.state, trial.values, trial.intermediate_values
+        found.append((*suggested, scores[trial.number], runs[trial.number].path.name))
+    return found
 
 
 def test_a_search_goes_on_with_the_trials_that_it_owes(small: list[str], tmp_path: Path) -> None:
@@ -183,8 +182,9 @@ def test_another_search_of_that_name_is_refused(small: list[str], tmp_path: Path
 
 
 def test_without_optuna_a_line_says_what_to_install(small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in sys.modules if name.partition(".")[0] == "optuna" or name.startswith(("afinar.search", "afinar.commands.search"))]:
-        monkeypatch.delitem(sys.modules, name)
+    for name in list(sys.modules):
+        if name.partition(".")[0] == "optuna" or name.startswith(("afinar.search", "afinar.commands.search")):
+            monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "optuna", None)
     answer = afinar(*SEARCH, *small, RATES, f"output={tmp_path}")
     assert answer.error == "hydra/sweeper=optuna needs the package optuna: pip install 'afinar[optuna]'"

@@ -8,9 +8,6 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
 from hypothesis import strategies as st
-
-pytest.importorskip("optuna")
-
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from afinar.commands.search_space import SearchSpace, read_space

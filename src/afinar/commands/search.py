@@ -156,4 +156,5 @@ def _say_end(study: Study, monitor: str) -> None:
     say(f"search: {', '.join(f'{count} {name}' for name, count in counts.items())} of {len(trials)} trials")
     if counts["done"]:
         best = study.best_trial
-        say(f"  best {monitor} {best.value:.4f} of job {best.number + 1} with {' '.join(f'{key}={value}' for key, value in best.params.items())}")
+        words = " ".join(f"{key}={value}" for key, value in best.params.items())
+        say(f"  best {monitor} {best.value:.4f} of job {best.number + 1} with {words}")

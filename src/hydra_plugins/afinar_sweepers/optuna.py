@@ -26,7 +26,7 @@ class OptunaSweeper(Sweeper):
         journal: str,
     ) -> None:
         self.n_trials, self.n_jobs, self.journal = n_trials, n_jobs, journal
-        self.method = {
+        self.method: dict[str, Any] = {
             "sampler": sampler,
             "sampler_options": dict(sampler_options or {}),
             "pruner": pruner,
