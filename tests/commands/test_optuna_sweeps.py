@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import subprocess
@@ -160,6 +159,7 @@ def test_a_good_trial_is_not_given_up(small: list[str], tmp_path: Path) -> None:
         ([RATES, "hydra.sweeper.n_jobs=two"], "hydra.sweeper.n_jobs=two: give a whole number from 1 on"),
         ([RATES, "hydra.sweeper.seed=-1"], "hydra.sweeper.seed=-1: give a whole number from 0 on"),
         ([RATES, "hydra.sweeper.pruner=med"], "hydra.sweeper.pruner=med: there is no such pruner"),
+        ([RATES, "hydra.sweeper.n_trial=3"], "there is no key 'hydra.sweeper.n_trial'. Did you mean 'hydra.sweeper.n_trials'?"),
         (["optimizer.lr=range(5,5)"], "optimizer.lr=range(5,5): there are no values in it"),
     ],
 )
@@ -208,25 +208,25 @@ def test_two_processes_share_a_study(small: list[str], tmp_path: Path) -> None:
 def test_a_killed_search_ends_as_one_that_was_left_alone(small: list[str], tmp_path: Path) -> None:
     chance = random.Random(0)
     pruning = ["hydra.sweeper.pruner=median", "hydra.sweeper.pruner_options={n_startup_trials: 2}"]
-    words = [*SEARCH, *small, RATES, "monitor=loss", "trainer.max_epochs=6", "hydra.sweeper.n_trials=7", *pruning]
+    words = [*SEARCH, *small, RATES, "monitor=loss", "trainer.max_epochs=6", "hydra.sweeper.n_trials=9", *pruning]
     done(*words, f"output={tmp_path / 'whole'}")
     expected = outcome(tmp_path / "whole")
     assert {state for _, _, state, *_ in expected} == {TrialState.COMPLETE, TrialState.PRUNED}
-    killed = 0
-    while killed < 4 and kill_after([*words, f"output={tmp_path / 'killed'}"], chance.uniform(2, 8), tmp_path):
-        killed += 1
+    assert all(kill_after([*words, f"output={tmp_path / 'killed'}"], chance.uniform(0, 2), tmp_path) for _ in range(4))
     done(*words, f"output={tmp_path / 'killed'}")
-    assert killed >= 2
     assert outcome(tmp_path / "killed") == expected
 
 
 def kill_after(words: Sequence[str], seconds: float, folder: Path) -> bool:
-    """Kill a search so long after its first run began; say whether it was still at work."""
+    """Kill a search so long after it has begun to write to its study; say whether it was still at work."""
+    journal = folder / "killed" / "e" / ".searches" / "s.jsonl"
+    before = journal.stat().st_size if journal.exists() else 0
     with (folder / "log").open("a") as log:
-        process = subprocess.Popen([sys.executable, "-m", "afinar", *words], stdout=log, stderr=log, start_new_session=True, env=os.environ)
+        process = subprocess.Popen([sys.executable, "-m", "afinar", *words], stdout=log, stderr=log)
+    while process.poll() is None and (not journal.exists() or journal.stat().st_size == before):
+        time.sleep(0.02)
     time.sleep(seconds)
     alive = process.poll() is None
-    if alive:
-        os.killpg(process.pid, signal.SIGKILL)
+    process.send_signal(signal.SIGKILL)
     process.wait()
     return alive

@@ -140,6 +140,10 @@ def tasks_with(key: str) -> list[str]:
     return [file.stem for file in files if key.removeprefix("data.") in yaml.safe_load(file.read_text(encoding="utf-8"))]
 
 
+_PREFIXES = {"datamodule": "data.", "hydra/launcher": "hydra.launcher.", "hydra/sweeper": "hydra.sweeper."}
+"""How the keys of a group are typed where its name does not say it."""
+
+
 def known_keys() -> set[str]:
     """Return every key and group of the shipped configuration, as they are typed."""
     import yaml
@@ -150,7 +154,7 @@ def known_keys() -> set[str]:
         group = file.parent.relative_to(folder).as_posix()
         content = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
         whole = group in (".", "experiment", "debug", "task")
-        prefix = "" if whole else "data." if group == "datamodule" else f"{group.split('/')[0]}."
+        prefix = "" if whole else _PREFIXES.get(group, f"{group.split('/')[0]}.")
         keys |= {f"{prefix}{key}" for key in _flat(content)}
         if group != ".":
             keys.add(group)
