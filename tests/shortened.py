@@ -9,12 +9,11 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from afinar.commands.composition import flags_first
 from afinar.commands.implied import implied
-from afinar.commands.naming import register_resolvers
+from afinar.commands.naming import one_job, register_resolvers
 from afinar.commands.options import is_override, quote_paths
 from afinar.conf import conf_folder
 
@@ -24,7 +23,7 @@ QUICK = {
     "trainer.accelerator": "cpu",
     "trainer.enable_progress_bar": "false",
 }
-SHORTER = {"trainer.max_steps": "4", "trainer.val_check_interval": "2"}
+SHORTER = {"trainer.max_steps": "4", "trainer.val_check_interval": "2", "hydra.sweeper.n_trials": "3"}
 """What is set to less, where it is set at all."""
 SMALL_CORPUS = "{train: 64, validation: 20, test: 20}"
 
@@ -62,11 +61,8 @@ def keys(words: Sequence[str]) -> set[str]:
 def composed(words: Sequence[str]) -> DictConfig:
     """Return the configuration of the first job that the words of ``afinar train`` describe."""
     register_resolvers()
-    overrides: list[str] = []
     given = [quote_paths(word) for word in words if is_override(word)]
-    for override in OverridesParser.create().parse_overrides([*given, *implied(words)]):
-        first = next(override.sweep_string_iterator()) if override.is_sweep_override() else None
-        overrides.append(f"{override.get_key_element()}={first}" if first else str(override.input_line))
+    overrides = one_job([*given, *implied(words)])
     flags = flags_first(words)
     if "--config-dir" in flags:
         overrides.append(f"hydra.searchpath=[{flags[flags.index('--config-dir') + 1]}]")

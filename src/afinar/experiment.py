@@ -22,6 +22,7 @@ from afinar.arguments import check_arguments, get_target, nodes_with_target
 from afinar.callbacks.history import History
 from afinar.callbacks.predictions import PredictionWriter
 from afinar.callbacks.progress import progress_bar, quiet_libraries
+from afinar.callbacks.pruning import Pruning
 from afinar.callbacks.reuse import Reuse
 from afinar.callbacks.throughput import Throughput
 from afinar.callbacks.unfreezing import UnfreezingSchedule
@@ -70,7 +71,8 @@ class Experiment:
         module: the backbone and its objectives.
         trainer: Lightning's, with every callback and logger.
         plan: the steps that training will take; None where nothing will be trained.
-        throughput, predictions: callbacks whose findings go to the run folder.
+        throughput, predictions, pruning: callbacks whose findings go to the run folder; the last one only where the run is the trial of a
+            search that gives trials up.
         notes: lines for the person who runs it (frozen layers, truncated texts, ...).
     """
 
@@ -81,6 +83,7 @@ class Experiment:
     throughput: Throughput
     predictions: PredictionWriter
     notes: list[str]
+    pruning: Pruning | None = None
 
 
 def build(config: DictConfig, run: RunFolder) -> Experiment:
@@ -113,13 +116,21 @@ def build(config: DictConfig, run: RunFolder) -> Experiment:
     throughput = Throughput()
     reuse = Reuse(cache_root(config.data.get("cache_dir")) / "states", shared=config.get("sweep") is not None)
     predictions = PredictionWriter(run, list(config.get("predictions", [])))
-    trainer = build_trainer(
-        config, run, [throughput, History(run), predictions, UnfreezingSchedule(), reuse], renewed=not datamodule.fixed_texts
-    )
+    pruning = _pruning(config)
+    callbacks = [throughput, History(run), predictions, UnfreezingSchedule(), reuse, *([pruning] if pruning else [])]
+    trainer = build_trainer(config, run, callbacks, renewed=not datamodule.fixed_texts)
     plan = plan_for(config, datamodule, trainer)
     module, notes = build_module(config, datamodule.specs, plan, datamodule.tokenizer)
     _check_order(datamodule, module)
-    return Experiment(datamodule, module, trainer, plan, throughput, predictions, [*datamodule.notes(), *notes])
+    return Experiment(datamodule, module, trainer, plan, throughput, predictions, [*datamodule.notes(), *notes], pruning)
+
+
+def _pruning(config: DictConfig) -> Pruning | None:
+    if config.get("trial") is None:
+        return None
+    from afinar.search.study import RunningTrial  # Optuna is an extra
+
+    return Pruning(RunningTrial(config.trial.journal, config.trial.number), f"validation/{config.monitor}")
 
 
 def _check_tasks(data: DictConfig) -> None:

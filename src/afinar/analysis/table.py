@@ -8,7 +8,7 @@ from typing import Any
 
 from afinar.run_folder import RunFolder
 
-_NOT_FACTORS = frozenset({"output", "name", "resume", "retry", "sweep", "logger", "hydra"})
+_NOT_FACTORS = frozenset({"output", "name", "resume", "retry", "sweep", "trial", "logger", "hydra"})
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,8 @@ _CHOICES = (
     r".*treespec, LeafSpec.*",
     # Frozen layers, as the run's notes say.
     r".*module\(s\) in eval mode at the start of training.*",
+    # What a search gave up may be trained to its end outside of it.
+    r".*callbacks used to create the checkpoint need to be provided.*\['Pruning'\].*",
 )
 
 

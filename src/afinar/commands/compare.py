@@ -206,7 +206,7 @@ def _say_unfinished(run: RunFolder) -> None:
                 if status == "running"
                 else "no reason recorded"
             )
-            say(f"{status}: {run}: {run.status.get('error') or reason}")
+            say(f"{status}: {run}: {run.status.get('error') or run.status.get('pruned') or reason}")
     except UserError:
         return  # said before
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -15,10 +16,14 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from afinar.commands.implied import implied
+from afinar.commands.launchers import explain_launcher
 from afinar.commands.naming import register_resolvers
 from afinar.commands.options import is_override, quoted, split_folders
 from afinar.conf import conf_folder
-from afinar.errors import ConfigError, nearest
+from afinar.errors import ConfigError, UserError, nearest
+
+# A launcher's own configuration is the schema of ours, which has its name: that is meant. A launcher's processes import this, too.
+warnings.filterwarnings("ignore", message=r"\s*'hydra/launcher/\w+' is validated against ConfigStore schema")
 
 
 def run_app(job: Callable[[DictConfig], object], arguments: Sequence[str]) -> None:
@@ -89,13 +94,17 @@ def _raised_as_they_are() -> Iterator[None]:
 
 @contextmanager
 def readable_errors() -> Iterator[None]:
-    """Turn what Hydra and OmegaConf raise into one line with the nearest name."""
+    """Turn what Hydra, OmegaConf and launchers raise into one line, with the nearest name where there is one."""
     try:
         yield
     except OverrideParseException as error:
         raise ConfigError(f"cannot read '{error.override}': write key=value, and quote values that hold , = {{ }} or spaces") from error
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(error)) from error
+    except Exception as error:
+        if line := explain_launcher(error):
+            raise UserError(line) from error
+        raise
 
 
 def explain(error: Exception) -> str:
@@ -118,6 +127,8 @@ def explain(error: Exception) -> str:
         return f"{match.group(1)} names several values: add -m to run a job for each, or write key=[a,b] for one list"
     if match := re.search(r"Missing mandatory value: (\S+)|MissingMandatoryValue", text):
         return f"{match.group(1) or 'a key'} has no value: set it at the command line"
+    if "does not support sweep type : INTERVAL_SWEEP" in text:
+        return "an interval has no list of values to go through: add hydra/sweeper=optuna to search it"
     return " ".join(str(error).split("\nSet the environment variable")[0].split())
 
 
@@ -127,6 +138,10 @@ def tasks_with(key: str) -> list[str]:
 
     files = sorted((conf_folder() / "datamodule").glob("*.yaml"))
     return [file.stem for file in files if key.removeprefix("data.") in yaml.safe_load(file.read_text(encoding="utf-8"))]
+
+
+_PREFIXES = {"datamodule": "data.", "hydra/launcher": "hydra.launcher.", "hydra/sweeper": "hydra.sweeper."}
+"""How the keys of a group are typed where its name does not say it."""
 
 
 def known_keys() -> set[str]:
@@ -139,7 +154,7 @@ def known_keys() -> set[str]:
         group = file.parent.relative_to(folder).as_posix()
         content = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
         whole = group in (".", "experiment", "debug", "task")
-        prefix = "" if whole else "data." if group == "datamodule" else f"{group.split('/')[0]}."
+        prefix = "" if whole else _PREFIXES.get(group, f"{group.split('/')[0]}.")
         keys |= {f"{prefix}{key}" for key in _flat(content)}
         if group != ".":
             keys.add(group)

@@ -26,6 +26,8 @@ from afinar.run_folder import RunFolder, write_jsonl
 def train(config: DictConfig, run: RunFolder) -> None:
     """Train, score the best checkpoint on validation and (once) on test, and write everything to the run folder.
 
+    A trial that is given up is not scored: its status says after how much.
+
     Raises:
         UserError: whatever a person can put right.
     """
@@ -36,7 +38,10 @@ def train(config: DictConfig, run: RunFolder) -> None:
         with _interruptible(experiment.trainer):
             _announce(experiment, config, run)
             _fit(experiment, config, run)
-            _score(experiment, config, run)
+            if experiment.pruning and (reason := experiment.pruning.reason):
+                run.update_status(pruned=reason)
+            else:
+                _score(experiment, config, run)
         exit_code = 0
     finally:
         for logger in experiment.trainer.loggers:

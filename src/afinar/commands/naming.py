@@ -19,10 +19,11 @@ from hydra.core.override_parser.types import IntervalSweep, Override
 from omegaconf import DictConfig, OmegaConf
 
 from afinar.commands.implied import header
+from afinar.errors import ConfigError
 from afinar.metrics.direction import direction
 from afinar.run_folder import RunFolder
 
-NOT_IDENTITY = ("hydra", "output", "name", "resume", "retry", "sweep", "logger")
+NOT_IDENTITY = ("hydra", "output", "name", "resume", "retry", "sweep", "trial", "logger")
 """Keys that change where results go and not what they are."""
 
 LONGEST_NAME = 96
@@ -165,11 +166,18 @@ def job_count(overrides: Sequence[str]) -> int:
 
 
 def one_job(overrides: Iterable[str]) -> list[str]:
-    """Return the overrides of one job of a sweep: the first, as far as that can be said without running the sweep."""
+    """Return the overrides of one job of a sweep: the first, as far as that can be said without running the sweep.
+
+    Raises:
+        ConfigError: a key is given no value to go through.
+    """
     words = []
     for override in _last_given(overrides).values():
         if override.is_discrete_sweep():
-            words.append(f"{override.get_key_element()}={next(override.sweep_string_iterator())}")
+            first = next(override.sweep_string_iterator(), None)
+            if first is None:
+                raise ConfigError(f"{override.input_line}: there are no values in it")
+            words.append(f"{override.get_key_element()}={first}")
         elif isinstance(value := override.value(), IntervalSweep):
             words.append(f"{override.get_key_element()}={value.start}")
         else:

@@ -25,7 +25,7 @@ def run_job(config: DictConfig, run: RunFolder, command: str, swept: Sequence[st
     """Train one configuration in its run folder and return the monitored validation metric.
 
     A failure is printed, recorded in ``status.json`` and returned as None: it never stops the other jobs of a sweep. A run that another
-    process is at work on is left alone.
+    process is at work on is left alone. The trial of a search that is given up has no score, either; another search would judge it anew.
 
     Args:
         command: what a person typed.
@@ -36,6 +36,9 @@ def run_job(config: DictConfig, run: RunFolder, command: str, swept: Sequence[st
     if config.resume and run.status.get("status") == "done":
         say(f"already done: {run}")
         return _monitored(config, run)
+    if config.resume and run.status.get("status") == "pruned" and run.status.get("search") == _search(config):
+        say(f"given up before: {run}")
+        return None
     try:
         # The system frees the lock of a process that was killed.
         with FileLock(run.path / ".lock", blocking=False):
@@ -49,7 +52,7 @@ def _run(config: DictConfig, run: RunFolder, command: str, swept: Sequence[str])
     started = time.time()
     # What failed here before keeps its own record at W&B.
     anew = {} if config.resume else {"wandb_id": None}
-    run.update_status(**_facts(config), **anew, command=command, status="running", started=_now(), finished=None, error=None)
+    run.update_status(**_facts(config), **anew, command=command, status="running", started=_now(), finished=None, error=None, pruned=None)
     try:
         check_used(config, run.overrides, swept)
         _train(config, run)
@@ -63,8 +66,9 @@ def _run(config: DictConfig, run: RunFolder, command: str, swept: Sequence[str])
         sys.stderr.write(traceback.format_exc())
         _failed(run, started, f"{type(error).__name__}: {error} (unexpected: please report it with the lines above)")
         return None
-    run.update_status(status="done", finished=_now(), seconds=round(time.time() - started, 3))
-    return _monitored(config, run)
+    pruned = run.status["pruned"] is not None
+    run.update_status(status="pruned" if pruned else "done", finished=_now(), seconds=round(time.time() - started, 3))
+    return None if pruned else _monitored(config, run)
 
 
 def _train(config: DictConfig, run: RunFolder) -> None:
@@ -89,6 +93,11 @@ def _monitored(config: DictConfig, run: RunFolder) -> float | None:
     return value
 
 
+def _search(config: DictConfig) -> str | None:
+    """Return the search that gives the run up if it is bad, as the trial of which the run was started."""
+    return None if config.get("trial") is None else str(config.trial.journal)
+
+
 def _facts(config: DictConfig) -> dict[str, object]:
     """Return what identifies this run and the machine it ran on."""
     import importlib.metadata
@@ -98,6 +107,7 @@ def _facts(config: DictConfig) -> dict[str, object]:
     return {
         "config_hash": config_hash(config),
         "seed": config.seed,
+        "search": _search(config),
         "versions": {name: importlib.metadata.version(name) for name in libraries} | {"python": platform.python_version()},
         "git_commit": _git_commit(),
         "host": {"system": platform.system(), "machine": platform.machine(), "cores": os.cpu_count()},

@@ -28,7 +28,7 @@ from afinar.run_folder import RunFolder, find_runs
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-FINISHED = frozenset({"done"})
+FINISHED = frozenset({"done", "pruned"})
 """What becomes of jobs that leave nothing to do."""
 
 _MULTIRUN = ("-m", "--multirun")
@@ -167,7 +167,8 @@ def _ledger_words(name: str, given: Collection[str], fixed: Sequence[str]) -> li
     """A sweep knows its name, goes on where it stopped, and keeps what it does not vary out of its runs' names."""
     own = {"sweep": name, "resume": "true"}
     words = [f"{key}={value}" for key, value in own.items() if key not in given]
-    return [*words, f"hydra.job.config.override_dirname.exclude_keys=[{','.join(sorted({*fixed, *own}))}]"]
+    hidden = ",".join(sorted({*fixed, *own, "trial"}))
+    return [*words, f"hydra.job.config.override_dirname.exclude_keys=[{hidden}]"]
 
 
 def _end(runs: Sequence[RunFolder], name: str, jobs: int | None) -> int:
