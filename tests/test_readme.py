@@ -99,7 +99,7 @@ def place(blank: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pat
         train("data=conll", *files, name_the_run="conll")
         train("data=snips", "data.train=commands.jsonl", "data.test=commands.jsonl", name_the_run="snips")
         train("data=squad_json", "data.train=train.json", "data.test=dev.json", name_the_run="squad_json")
-        train("data=csv", "task=pair_regression", *_PAIRS, "data.symmetric=true", "name=alike", name_the_run="alike")
+        train("-m", "data=csv", "task=pair_regression", *_PAIRS, "data.symmetric=true", "name=alike", name_the_run="alike")
         done("export", "run=outputs/demo_sentiment/RUN", "to=my_model")
         yield place
 
@@ -244,14 +244,14 @@ def test_every_link_leads_somewhere() -> None:
 
 
 def test_every_file_in_the_text_is_there(place: Path) -> None:
-    """In the project, or among what a run leaves; `<name>` stands for any name."""
+    """In the project, or among what a run or a sweep leaves; `<name>` stands for any name."""
     names = [code for code in README.inline_code() if re.fullmatch(r"[\w.][^\s=]*(/[^\s=]*|\.(json|csv|md|py|yaml|ckpt))", code)]
     assert "metrics.json" in names
     assert "outputs/<experiment>/<run>/" in names
     for name in names:
         pattern = re.sub(r"<\w+>", "*", name).rstrip("/")
         runs = (place / "outputs" / experiment / "RUN" for experiment in ("demo_sentiment", "conll", "alike"))
-        assert any(list(root.glob(pattern)) for root in (ROOT, place, *runs)), name
+        assert any(list(root.glob(pattern)) for root in (ROOT, place, *runs, place / "outputs" / "alike")), name
 
 
 def test_the_cache_is_where_the_readme_says(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -286,7 +286,7 @@ OTHER_TASKS = (
 )
 
 
-RUN_FILES = {"metrics.json", "findings.jsonl", "status.json"}
+RUN_FILES = {"metrics.json", "findings.jsonl", "status.json", "history.jsonl", "output.log", "best.yaml", "comparison.html"}
 
 
 @pytest.mark.parametrize("key", sorted({code for code in README.inline_code() if re.fullmatch(r"[a-z]\w*\.\w+", code)} - RUN_FILES))
