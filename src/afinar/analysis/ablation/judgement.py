@@ -1,0 +1,246 @@
+"""An ablation judged: the effect of each part of its claim, and the verdict."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+
+import numpy as np
+
+from afinar.analysis.ablation import estimates
+from afinar.analysis.ablation.definition import Ablation, Contrast
+from afinar.analysis.ablation.estimates import Estimate
+from afinar.analysis.counts import Counts, added
+from afinar.analysis.table import Row
+from afinar.analysis.verdicts import FEWEST, Verdict, of_claim, verdict_of, without
+from afinar.metrics.direction import direction
+
+CountsOf = Callable[[Sequence[Row], str], Sequence[Counts] | None]
+"""From runs and a metric to what each example adds to it; None where it is no sum over stored predictions of the same examples."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The runs of one arm under one condition.
+
+    Attributes:
+        rows: finished, by seed.
+        failed: the reasons of those that failed, by seed.
+    """
+
+    rows: Mapping[int, Row] = field(default_factory=dict)
+    failed: Mapping[int, str] = field(default_factory=dict)
+
+
+Results = Mapping[tuple[str, str], Cell]
+"""By arm and condition."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a claim, judged.
+
+    Attributes:
+        contrast: what is claimed.
+        smallest: effect of interest.
+        estimate: what was found.
+        chosen: of several treatments, how many seeds each was chosen for, by condition.
+        verdict: on this part.
+        notes: what a reader must know of it, a line each.
+    """
+
+    contrast: Contrast
+    smallest: float
+    estimate: Estimate
+    chosen: Mapping[str, Mapping[str, int]]
+    verdict: Verdict
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The verdict on a claim, and on its parts."""
+
+    verdict: Verdict
+    parts: tuple[Part, ...]
+
+
+def judge(ablation: Ablation, results: Results, counts_of: CountsOf, seed: int = 0) -> Judgement:
+    """Judge a claim by the runs of its ablation.
+
+    Where a part has several treatments, the one that a seed is judged with is chosen by the mean validation score of the other seeds. So
+    no run has a say in whether it is judged, and the winner's luck is not counted as its merit. Test scores choose nothing.
+
+    Args:
+        results: of every arm under every condition.
+        counts_of: gives what the two-level interval needs.
+        seed: of what is drawn.
+    """
+    parts = tuple(_Comparison(ablation, contrast, results, counts_of, seed).judge() for contrast in ablation.contrasts)
+    return Judgement(of_claim([part.verdict for part in parts]), parts)
+
+
+def choose(scores: Mapping[str, Mapping[int, float]], seed: int, lower: bool) -> str:
+    """Return the arm with the best mean over all seeds but one; of equal ones the first.
+
+    Args:
+        scores: validation scores by arm and seed, each arm of the same seeds, at least two where there are several arms.
+        seed: what is left out.
+    """
+    if len(scores) == 1:
+        return next(iter(scores))
+    sign = -1 if lower else 1
+    return max(scores, key=lambda arm: sign * fmean(score for other, score in scores[arm].items() if other != seed))
+
+
+def has_learned(row: Row, ablation: Ablation) -> bool:
+    """Say whether a finished run has a finite score, better than what needs no learning."""
+    score = row.scores.get(ablation.metric, math.nan)
+    if not math.isfinite(score) or ablation.floor is None:
+        return math.isfinite(score)
+    return score < ablation.floor if direction(ablation.metric) == "min" else score > ablation.floor
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    """A contrast, and the runs that it is about."""
+
+    ablation: Ablation
+    contrast: Contrast
+    results: Results
+    counts_of: CountsOf
+    seed: int
+
+    def judge(self) -> Part:
+        contrast = self.contrast
+        smallest = self.ablation.smallest_effect if contrast.smallest_effect is None else contrast.smallest_effect
+        if contrast.statistic == "failed":
+            estimate = self._failed()
+            enough = estimate.pairs >= FEWEST
+            verdict = verdict_of(estimate.interval, smallest) if enough else Verdict.INCONCLUSIVE
+            return Part(contrast, smallest, estimate, {}, verdict, () if enough else (_too_few(estimate.pairs),))
+        seeds = self._seeds()
+        chosen = {condition: self._chosen(condition, seeds) for condition in self._conditions}
+        estimate = self._estimate(chosen, seeds)
+        verdict, notes = self._verdict(estimate, smallest)
+        several = len(contrast.treatments) > 1
+        counted = {condition: Counter(arms.values()) for condition, arms in chosen.items()} if several else {}
+        return Part(contrast, smallest, estimate, counted, verdict, notes)
+
+    @property
+    def _conditions(self) -> tuple[str, ...]:
+        return (self.contrast.at,) if self.contrast.beyond is None else (self.contrast.at, self.contrast.beyond)
+
+    @property
+    def _metric(self) -> str:
+        return self.contrast.metric or self.ablation.metric
+
+    @property
+    def _lower(self) -> bool:
+        return direction(self._metric) == "min" if self.contrast.lower is None else self.contrast.lower
+
+    def _cell(self, arm: str, condition: str) -> Cell:
+        return self.results.get((arm, condition), Cell())
+
+    def _seeds(self) -> list[int]:
+        """Return the seeds that all arms have, with every score that is needed."""
+        arms = (self.contrast.baseline, *self.contrast.treatments)
+        needed = {self._metric, *([self.ablation.select] if len(self.contrast.treatments) > 1 else [])}
+        having = [
+            {seed for seed, row in self._cell(arm, condition).rows.items() if needed <= row.scores.keys()}
+            for arm in arms
+            for condition in self._conditions
+        ]
+        return sorted(set.intersection(*having))
+
+    def _chosen(self, condition: str, seeds: Sequence[int]) -> dict[int, str]:
+        """Return the treatment that each seed is judged with."""
+        select = self.ablation.select
+        if len(self.contrast.treatments) == 1:
+            return dict.fromkeys(seeds, self.contrast.treatments[0])
+        if len(seeds) < 2:
+            return {}
+        scores = {arm: {seed: self._cell(arm, condition).rows[seed].scores[select] for seed in seeds} for arm in self.contrast.treatments}
+        return {seed: choose(scores, seed, direction(select) == "min") for seed in seeds}
+
+    def _estimate(self, chosen: Mapping[str, Mapping[int, str]], seeds: Sequence[int]) -> Estimate:
+        contrast = self.contrast
+        seeds = [seed for seed in seeds if all(seed in arms for arms in chosen.values())]
+        first, *second = self._conditions
+        treatment = [[self._cell(chosen[first][seed], first).rows[seed] for seed in seeds]]
+        baseline = [[self._cell(contrast.baseline, first).rows[seed] for seed in seeds]]
+        for condition in second:
+            treatment.append([self._cell(contrast.baseline, condition).rows[seed] for seed in seeds])
+            baseline.append([self._cell(chosen[condition][seed], condition).rows[seed] for seed in seeds])
+        ours, theirs = self._sums(treatment), self._sums(baseline)
+        generator = np.random.default_rng(self.seed)
+        if contrast.statistic == "median":
+            return estimates.median(ours, theirs, self._lower)
+        if contrast.statistic == "spread":
+            return estimates.spread(ours, theirs)
+        if contrast.relative and not second:
+            found = estimates.relative(ours, theirs, self._lower)
+        else:
+            found = self._over_examples(treatment, baseline, generator) or estimates.over_seeds(ours, theirs, self._lower, generator)
+        return estimates.exactly(found) if self._metric in estimates.FIXED else found
+
+    def _sums(self, terms: Sequence[Sequence[Row]]) -> list[float]:
+        """Return the sum of the scores of each seed."""
+        return [sum(row.scores[self._metric] for row in rows) for rows in zip(*terms, strict=True)]
+
+    def _over_examples(
+        self, treatment: Sequence[Sequence[Row]], baseline: Sequence[Sequence[Row]], generator: np.random.Generator
+    ) -> Estimate | None:
+        """Return the estimate over seeds and examples; None where the metric cannot be counted over them."""
+        size = len(treatment[0])
+        found = self.counts_of([row for rows in (*treatment, *baseline) for row in rows], self._metric) if size > 1 else None
+        if found is None:
+            return None
+        terms = [found[start : start + size] for start in range(0, len(found), size)]
+        ours, theirs = terms[: len(treatment)], terms[len(treatment) :]
+        if len(ours) == 1:
+            return estimates.over_examples(ours[0], theirs[0], self._lower, generator)
+        both = [[added(one, other) for one, other in zip(*side, strict=True)] for side in (ours, theirs)]
+        return estimates.over_examples(both[0], both[1], self._lower, generator)
+
+    def _failed(self) -> Estimate:
+        shares = [
+            [not has_learned(row, self.ablation) for row in cell.rows.values()] + [True for _ in cell.failed]
+            for arm in (self.contrast.treatments[0], self.contrast.baseline)
+            for cell in [self._cell(arm, self.contrast.at)]
+        ]
+        if not all(shares):
+            return Estimate(None, None, 0, "shares of runs")
+        return estimates.failed(*shares)
+
+    def _verdict(self, estimate: Estimate, smallest: float) -> tuple[Verdict, tuple[str, ...]]:
+        if estimate.pairs < FEWEST:
+            return Verdict.INCONCLUSIVE, (_too_few(estimate.pairs),)
+        if estimate.interval is None:
+            return Verdict.INCONCLUSIVE, (
+                "there is no interval: the scores do not vary, are not finite, or are too few for this statistic",
+            )
+        raising, lowering = self._left_out()
+        verdict = without(verdict_of(estimate.interval, smallest), bool(raising), bool(lowering))
+        return verdict, (*raising, *lowering)
+
+    def _left_out(self) -> tuple[list[str], list[str]]:
+        """Return lines on the failed runs whose absence makes the effect look greater, and on those that make it look smaller."""
+        first, *second = self._conditions
+        for_treatment, for_baseline = self._failures(self.contrast.treatments, first), self._failures([self.contrast.baseline], first)
+        for condition in second:
+            for_treatment += self._failures([self.contrast.baseline], condition)
+            for_baseline += self._failures(self.contrast.treatments, condition)
+        return for_treatment, for_baseline
+
+    def _failures(self, arms: Sequence[str], condition: str) -> list[str]:
+        counts = {arm: len(self._cell(arm, condition).failed) for arm in arms}
+        at = f" at {condition}" if condition else ""
+        return [f"{count} runs of {arm}{at} failed and are left out, which flatters it" for arm, count in counts.items() if count]
+
+
+def _too_few(pairs: int) -> str:
+    return f"{pairs} seeds finished in all arms: fewer than {FEWEST} give no verdict"
