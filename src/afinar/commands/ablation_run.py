@@ -33,7 +33,7 @@ def run_ablation(plan: Plan, command: str) -> int:
     trainings = list(dict.fromkeys(jobs.values()))
     runs = dict(zip(trainings, run_jobs(trainings, plan.common, plan.name, command), strict=True))
     results = _results(plan, jobs, runs)
-    judgement = judge(ablation, results, lambda rows, metric: None)
+    judgement = judge(ablation, results)
     states = {words: _state(run) for words, run in runs.items()}
     course = Course(
         command=command,

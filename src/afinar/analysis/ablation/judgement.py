@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
@@ -13,13 +13,12 @@ import numpy as np
 from afinar.analysis.ablation import estimates
 from afinar.analysis.ablation.definition import Ablation, Contrast
 from afinar.analysis.ablation.estimates import Estimate
-from afinar.analysis.counts import Counts, added
+from afinar.analysis.counts import added
+from afinar.analysis.over_examples import StoredPredictions
 from afinar.analysis.table import Row
 from afinar.analysis.verdicts import FEWEST, Verdict, of_claim, verdict_of, without
+from afinar.errors import UserError
 from afinar.metrics.direction import direction
-
-CountsOf = Callable[[Sequence[Row], str], Sequence[Counts] | None]
-"""From runs and a metric to what each example adds to it; None where it is no sum over stored predictions of the same examples."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ class Judgement:
     parts: tuple[Part, ...]
 
 
-def judge(ablation: Ablation, results: Results, counts_of: CountsOf, seed: int = 0) -> Judgement:
+def judge(ablation: Ablation, results: Results, seed: int = 0) -> Judgement:
     """Judge a claim by the runs of its ablation.
 
     Where a part has several treatments, the one that a seed is judged with is chosen by the mean validation score of the other seeds. So
@@ -76,10 +75,10 @@ def judge(ablation: Ablation, results: Results, counts_of: CountsOf, seed: int =
 
     Args:
         results: of every arm under every condition.
-        counts_of: gives what the two-level interval needs.
         seed: of what is drawn.
     """
-    parts = tuple(_Comparison(ablation, contrast, results, counts_of, seed).judge() for contrast in ablation.contrasts)
+    stored = StoredPredictions(seed)
+    parts = tuple(_Comparison(ablation, contrast, results, stored, seed).judge() for contrast in ablation.contrasts)
     return Judgement(of_claim([part.verdict for part in parts]), parts)
 
 
@@ -111,7 +110,7 @@ class _Comparison:
     ablation: Ablation
     contrast: Contrast
     results: Results
-    counts_of: CountsOf
+    stored: StoredPredictions
     seed: int
 
     def judge(self) -> Part:
@@ -196,8 +195,11 @@ class _Comparison:
     ) -> Estimate | None:
         """Return the estimate over seeds and examples; None where the metric cannot be counted over them."""
         size = len(treatment[0])
-        found = self.counts_of([row for rows in (*treatment, *baseline) for row in rows], self._metric) if size > 1 else None
-        if found is None:
+        if size < 2:
+            return None
+        try:
+            found = self.stored.counts([row for rows in (*treatment, *baseline) for row in rows], self._metric)
+        except UserError:
             return None
         terms = [found[start : start + size] for start in range(0, len(found), size)]
         ours, theirs = terms[: len(treatment)], terms[len(treatment) :]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 from afinar.analysis.ablation.definition import Ablation
 from afinar.analysis.ablation.judgement import Cell, Judgement, Part, Results, has_learned
-from afinar.analysis.arms import Arm, Arms
-from afinar.analysis.comparison import compare_arms
-from afinar.analysis.layout import Grid, grid_of, interval_of, markdown, mean_of, number
+from afinar.analysis.intervals import summarize
+from afinar.analysis.layout import Grid, interval_of, markdown, number
 from afinar.analysis.markdown import escape
 from afinar.analysis.verdicts import RULE
 
@@ -123,24 +123,32 @@ def _part_lines(ablation: Ablation, part: Part, place: int) -> Iterator[str]:
 
 
 def scores_grid(ablation: Ablation, results: Results) -> Grid:
-    """Return a row for each arm under each condition: scores on validation and test, failed runs, seconds."""
+    """Return a row for each arm under each condition, in the order of the ablation: scores over seeds, failed runs, seconds."""
     metrics = list(dict.fromkeys([ablation.select, *ablation.metrics]))
-    grids = [_condition_grid(ablation, results, condition, metrics) for condition in ablation.conditions]
-    return Grid(grids[0].columns, tuple(row for grid in grids for row in grid.rows), grids[0].numbers)
+    named = any(ablation.conditions)
+    columns = [
+        *(["condition"] if named else []),
+        "arm",
+        "n",
+        "failed",
+        *(column for metric in metrics for column in (metric, "sd", "95% interval")),
+    ]
+    rows = [
+        (*([condition] if named else []), arm, *_scores(ablation, results.get((arm, condition), Cell()), metrics))
+        for condition in ablation.conditions
+        for arm in ablation.arms
+    ]
+    return Grid((*columns, "train s"), tuple(rows), frozenset(range(1 + named, len(columns) + 1)))
 
 
-def _condition_grid(ablation: Ablation, results: Results, condition: str, metrics: Sequence[str]) -> Grid:
-    cells = {arm: results.get((arm, condition), Cell()) for arm in ablation.arms}
-    under = {"condition": condition} if condition else {}
-    arms = tuple(Arm({**under, "arm": arm}, tuple(cell.rows[seed] for seed in sorted(cell.rows))) for arm, cell in cells.items())
-    comparison = compare_arms(Arms(arms, (), ()), metrics)
-
-    def failed(arm: Arm) -> str:
-        cell = cells[arm.factors["arm"]]
-        count = len(cell.failed) + sum(not has_learned(row, ablation) for row in cell.rows.values())
-        return f"{count} of {len(cell.failed) + len(cell.rows)}"
-
-    return grid_of(comparison, {"failed": failed, "train s": mean_of("train/seconds")})
+def _scores(ablation: Ablation, cell: Cell, metrics: Sequence[str]) -> Iterator[str]:
+    yield str(len(cell.rows))
+    yield f"{len(cell.failed) + sum(not has_learned(row, ablation) for row in cell.rows.values())} of {len(cell.failed) + len(cell.rows)}"
+    for metric in metrics:
+        summary = summarize([row.scores[metric] for row in cell.rows.values() if metric in row.scores])
+        yield from (number(summary.mean), number(summary.deviation), interval_of(summary.interval))
+    seconds = [row.scores["train/seconds"] for row in cell.rows.values() if "train/seconds" in row.scores]
+    yield f"{fmean(seconds):.1f}" if seconds else ""
 
 
 def _setting(ablation: Ablation, course: Course) -> Iterator[str]:
