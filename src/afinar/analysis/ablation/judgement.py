@@ -70,8 +70,18 @@ class Judgement:
 def judge(ablation: Ablation, results: Results, seed: int = 0) -> Judgement:
     """Judge a claim by the runs of its ablation.
 
-    Where a part has several treatments, the one that a seed is judged with is chosen by the mean validation score of the other seeds. So
-    no run has a say in whether it is judged, and the winner's luck is not counted as its merit. Test scores choose nothing.
+    Where a part has several treatments, each half of the seeds is judged with the one that the other half's validation scores choose. So
+    no run has a say in what it is judged for: chosen by its own runs, an arm's luck would count as its merit. Test scores choose nothing.
+
+    How often arms that are no better are called better by more than 0, instead of 2.5%, in 20,000 simulations each, 10 seeds (standard
+    error 0.1%); "luck" is the correlation between the validation and the test score of runs of one arm:
+
+    | treatments | luck | halves | chosen by all seeds |
+    |---|---|---|---|
+    | 3 | 0.5 | 2.9% | 4.1% |
+    | 3 | 1 | 3.5% | 5.7% |
+    | 6 | 0.5 | 2.8% | 5.5% |
+    | 6 | 1 | 3.9% | 9.5% |
 
     Args:
         results: of every arm under every condition.
@@ -82,17 +92,19 @@ def judge(ablation: Ablation, results: Results, seed: int = 0) -> Judgement:
     return Judgement(of_claim([part.verdict for part in parts]), parts)
 
 
-def choose(scores: Mapping[str, Mapping[int, float]], seed: int, lower: bool) -> str:
-    """Return the arm with the best mean over all seeds but one; of equal ones the first.
+def choose(scores: Mapping[str, Mapping[int, float]], lower: bool) -> dict[int, str]:
+    """Return the arm that each seed is judged with: the one with the best mean over the other half of the seeds; of equal ones the first.
 
     Args:
-        scores: validation scores by arm and seed, each arm of the same seeds, at least two where there are several arms.
-        seed: what is left out.
+        scores: validation scores by arm and seed, each arm of the same seeds; at least two, where there are several arms.
     """
     if len(scores) == 1:
-        return next(iter(scores))
+        return {seed: arm for arm, found in scores.items() for seed in found}
+    seeds = sorted(next(iter(scores.values())))
+    halves = (seeds[: len(seeds) // 2], seeds[len(seeds) // 2 :])
     sign = -1 if lower else 1
-    return max(scores, key=lambda arm: sign * fmean(score for other, score in scores[arm].items() if other != seed))
+    best = [max(scores, key=lambda arm: sign * fmean(scores[arm][seed] for seed in half)) for half in halves]
+    return {**dict.fromkeys(halves[0], best[1]), **dict.fromkeys(halves[1], best[0])}
 
 
 def has_learned(row: Row, ablation: Ablation) -> bool:
@@ -157,13 +169,12 @@ class _Comparison:
 
     def _chosen(self, condition: str, seeds: Sequence[int]) -> dict[int, str]:
         """Return the treatment that each seed is judged with."""
-        select = self.ablation.select
-        if len(self.contrast.treatments) == 1:
-            return dict.fromkeys(seeds, self.contrast.treatments[0])
-        if len(seeds) < 2:
+        several = len(self.contrast.treatments) > 1
+        if several and len(seeds) < 2:
             return {}
+        select = self.ablation.select if several else self._metric
         scores = {arm: {seed: self._cell(arm, condition).rows[seed].scores[select] for seed in seeds} for arm in self.contrast.treatments}
-        return {seed: choose(scores, seed, direction(select) == "min") for seed in seeds}
+        return choose(scores, direction(select) == "min")
 
     def _estimate(self, chosen: Mapping[str, Mapping[int, str]], seeds: Sequence[int]) -> Estimate:
         contrast = self.contrast

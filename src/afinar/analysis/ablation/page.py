@@ -69,8 +69,8 @@ def _paragraphs(ablation: Ablation, results: Results, judgement: Judgement, cour
     yield markdown(scores_grid(ablation, results))
     if len(ablation.contrasts) and any(len(contrast.treatments) > 1 for contrast in ablation.contrasts):
         yield (
-            f"Where a part has several treatments, a seed is judged with the one that has the best mean {escape(ablation.select)} over the "
-            "other seeds. Each run's test score was computed once."
+            f"Where a part has several treatments, each half of the seeds is judged with the one that has the best mean "
+            f"{escape(ablation.select)} over the other half. Each run's test score was computed once, and chose nothing."
         )
     yield "## How it was run"
     yield "\n".join(f"- {line}" for line in _setting(ablation, course))
