@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,6 +113,10 @@ def _run_all(asked: _Asked, output: Path) -> int:
         except UserError as error:
             fail(f"{name}: {error}")
             states.append(1)
+        except Exception as error:
+            sys.stderr.write(traceback.format_exc())
+            fail(f"{name}: {type(error).__name__}: {error} (unexpected: please report it with the lines above)")
+            states.append(1)
     _list(output, asked.words)
     return max(states, default=0)
 
@@ -119,7 +125,11 @@ def _list(output: Path, words: Sequence[str]) -> None:
     """Print every ablation with its claim, its budget and its last verdicts, those on other data or models below it."""
     rows = []
     for name in ablation_files(words):
-        ablation = find_ablation(name, words)
+        try:
+            ablation = find_ablation(name, words)
+        except UserError as error:
+            say(f"skipped: {error}")
+            continue
         verdicts = [_verdict(file) for file in sorted((output / "ablations").glob(f"{name}*/verdict.json"))]
         own = [found for found in verdicts if found.get("ablation") == name]
         usual = next((found for found in own if not found.get("overrides")), {})

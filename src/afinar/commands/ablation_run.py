@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -31,7 +32,7 @@ def run_ablation(plan: Plan, command: str) -> int:
     prepared = _prepared(plan, command)
     jobs = {place: with_runs(words, prepared) for place, words in plan.jobs.items()}
     trainings = list(dict.fromkeys(jobs.values()))
-    runs = dict(zip(trainings, run_jobs(trainings, plan.common, plan.name, command), strict=True))
+    runs = dict(zip(trainings, _run(trainings, plan.common, plan.name, command), strict=True))
     results = _results(plan, jobs, runs)
     judgement = judge(ablation, results)
     states = {words: _state(run) for words, run in runs.items()}
@@ -63,13 +64,19 @@ def _prepared(plan: Plan, command: str) -> Mapping[str, Path]:
     steps = plan.ablation.prepare
     if not steps:
         return {}
-    runs = run_jobs(list(steps.values()), plan.common_of_preparation, f"{plan.ablation.name}-prepared", command)
+    runs = _run(list(steps.values()), plan.common_of_preparation, f"{plan.ablation.name}-prepared", command)
     for name, run in zip(steps, runs, strict=True):
         if run is None or _state(run) != "done":
             reason = "it was not begun" if run is None else run.status.get("error") or _state(run)
             raise UserError(f"the ablation {plan.ablation.name} cannot start: {name} could not be trained: {reason}")
         resolve_model(str(run.path))  # written once, before several runs ask for it
     return {name: run.path for name, run in zip(steps, runs, strict=True) if run is not None}
+
+
+def _run(jobs: Sequence[Words], common: Sequence[str], name: str, command: str) -> list[RunFolder | None]:
+    """Run jobs as a sweep. Another list of jobs is another sweep: runs remember as which job of one they were made."""
+    digest = hashlib.sha256(json.dumps(jobs).encode()).hexdigest()[:6]
+    return run_jobs(jobs, common, f"{name}-{digest}", command)
 
 
 def _state(run: RunFolder | None) -> str:

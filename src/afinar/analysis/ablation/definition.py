@@ -32,7 +32,7 @@ class Setup:
 
 @dataclass(frozen=True)
 class Contrast:
-    """One part of a claim: an arm that is better than another, by enough.
+    """One part of a claim, or something beside it: an arm that is better than another, by enough.
 
     Attributes:
         says: the part, as a sentence.
@@ -47,6 +47,7 @@ class Contrast:
         lower: lower scores are better; None to tell from the metric's name.
         smallest_effect: of interest, in the units of the effect; None for that of the ablation.
         why: a word on it.
+        aside: it is judged like the others and is no part of the claim.
     """
 
     says: str
@@ -60,6 +61,7 @@ class Contrast:
     lower: bool | None = None
     smallest_effect: float | None = None
     why: str | None = None
+    aside: bool = False
 
 
 @dataclass(frozen=True)

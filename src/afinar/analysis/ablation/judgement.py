@@ -89,7 +89,7 @@ def judge(ablation: Ablation, results: Results, seed: int = 0) -> Judgement:
     """
     stored = StoredPredictions(seed)
     parts = tuple(_Comparison(ablation, contrast, results, stored, seed).judge() for contrast in ablation.contrasts)
-    return Judgement(of_claim([part.verdict for part in parts]), parts)
+    return Judgement(of_claim([part.verdict for part in parts if not part.contrast.aside]), parts)
 
 
 def choose(scores: Mapping[str, Mapping[int, float]], lower: bool) -> dict[int, str]:

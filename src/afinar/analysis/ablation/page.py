@@ -86,7 +86,7 @@ def parts_grid(judgement: Judgement) -> Grid:
     columns = ("part", "effect", "95% interval", "smallest of interest", "seeds", "interval over", "verdict")
     rows = [
         (
-            part.contrast.says,
+            f"aside: {part.contrast.says}" if part.contrast.aside else part.contrast.says,
             number(part.estimate.effect, sign=True),
             interval_of(part.estimate.interval, sign=True),
             f"{part.smallest:+g}",
@@ -222,6 +222,7 @@ def _part_record(ablation: Ablation, part: Part) -> Mapping[str, Any]:
     estimate, contrast = part.estimate, part.contrast
     return {
         "says": contrast.says,
+        "aside": contrast.aside,
         "metric": contrast.metric or ablation.metric,
         "statistic": contrast.statistic,
         "effect": estimate.effect,

@@ -44,8 +44,8 @@ def _check(ablation: Ablation) -> None:
     """Refuse what no single key shows."""
     if len(ablation.arms) < 2:
         raise _WrongError("arms: there must be two at least")
-    if not ablation.contrasts:
-        raise _WrongError("contrasts: nothing is judged; name a baseline and treatments")
+    if all(contrast.aside for contrast in ablation.contrasts):
+        raise _WrongError("contrasts: none is part of the claim; name a baseline and treatments")
     if ablation.seeds < FEWEST:
         raise _WrongError(f"seeds: {ablation.seeds}, but there is no verdict with fewer than {FEWEST}")
     if not ablation.select.startswith("validation/"):
@@ -173,6 +173,7 @@ _CONTRAST: Mapping[str, Converter[Any]] = {
     "lower": _truth,
     "smallest_effect": _number,
     "why": _text,
+    "aside": _truth,
 }
 
 _ABLATION: Mapping[str, Converter[Any]] = {
