@@ -14,6 +14,7 @@ from scipy import stats
 from afinar.analysis.ablation import estimates
 from afinar.analysis.ablation.definition import Ablation, Contrast, Setup
 from afinar.analysis.ablation.judgement import Cell, Judgement, choose, has_learned, judge
+from afinar.analysis.ablation.reaching import with_steps
 from afinar.analysis.intervals import Interval
 from afinar.analysis.table import Row
 from afinar.analysis.verdicts import FEWEST, Verdict, of_claim, verdict_of, without
@@ -307,3 +308,46 @@ def test_a_count_of_weights_is_exact_though_seeds_do_not_change_it() -> None:
     (part,) = judged(fewer, results).parts
     assert part.estimate.interval == pytest.approx((0.9, 0.9))
     assert part.verdict is SUPPORTED
+
+
+def test_a_baseline_may_stand_at_another_condition() -> None:
+    wave = generator(2).normal(0, 0.002, 6)
+    fewer = Contrast("as good with fewer labels", "without", ("with",), at="few", baseline_at="many", smallest_effect=-0.01)
+    results = {("with", "few"): cell(0.8 + wave), ("without", "many"): cell(0.8 - wave), ("without", "few"): cell([0.1] * 6)}
+    (part,) = judged(fewer, results).parts
+    assert part.estimate.effect == pytest.approx(2 * wave.mean())
+    assert part.verdict is SUPPORTED
+
+
+FASTER = Contrast(
+    "faster", "without", ("with",), at="few", metric="train/steps_to_accuracy", lower=True, relative=True, smallest_effect=0.2
+)
+
+
+@pytest.mark.parametrize(
+    ("late", "steps", "verdict"),
+    [(None, (100.0, 20.0), SUPPORTED), ("without", (100.0, 20.0), SUPPORTED), ("with", (100.0, 20.0), OPEN), ("with", (20.0, 100.0), NOT)],
+)
+def test_a_run_that_never_got_there_does_not_help_its_arm(late: str | None, steps: tuple[float, float], verdict: Verdict) -> None:
+    results = {}
+    for arm, count in zip(("without", "with"), steps, strict=True):
+        rows = {seed: row(seed, train_steps_to_accuracy=count + seed) for seed in range(6)}
+        if arm == late:
+            rows[5].scores["train/steps_to_accuracy/never"] = 1.0
+        results[arm, "few"] = Cell(rows)
+    (part,) = judged(FASTER, results).parts
+    assert part.verdict is verdict
+    assert any("never got there" in note for note in part.notes) == (late is not None)
+
+
+def test_steps_are_counted_until_a_validation_first_has_the_score(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    run.write_history([{"step": step, "validation/accuracy": score} for step, score in ((10, 0.5), (20, 0.8), (30, 0.7), (40, 0.9))])
+    plain = Row(run, {}, {}, frozenset(), {"test/accuracy": 0.9})
+    assert with_steps(plain, {"validation/accuracy": 0.8}).scores == {"test/accuracy": 0.9, "train/steps_to_accuracy": 20.0}
+    late = with_steps(plain, {"validation/accuracy": 0.95}).scores
+    assert late == {"test/accuracy": 0.9, "train/steps_to_accuracy": 40.0, "train/steps_to_accuracy/never": 1.0}
+    run.write_history([{"step": 10, "validation/loss": 0.9}, {"step": 20, "validation/loss": 0.3}])
+    assert with_steps(plain, {"validation/loss": 0.4}).scores["train/steps_to_loss"] == 20.0
+    assert with_steps(plain, {"validation/accuracy": 0.95}).scores["train/steps_to_accuracy/never"] == 1.0
+    assert with_steps(plain, {}) == plain

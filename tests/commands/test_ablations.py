@@ -114,9 +114,10 @@ def contrast(**changes: Any) -> list[dict[str, Any]]:
         ({"contrasts": contrast(at="few")}, "contrasts[0]: condition: there is no 'few'."),
         ({"contrasts": contrast(), "conditions": {"few": ["data.limit=9"]}}, "contrasts[0]: condition: none is named. There are: few"),
         ({"contrasts": contrast(statistic="mode")}, "contrasts[0]: statistic: there is no 'mode'."),
-        ({"contrasts": contrast(metric="train/seconds")}, "contrasts[0]: smallest_effect: that of the ablation is in other units"),
+        ({"contrasts": contrast(metric="train/seconds", lower=True)}, "contrasts[0]: smallest_effect: that of the ablation is in other units"),
         ({"contrasts": contrast(aside=True)}, "contrasts: none is part of the claim"),
         ({"contrasts": {"a": 1}}, "contrasts: {'a': 1} is no list"),
+        ({"contrasts": contrast(metric="train/seconds", smallest_effect=1)}, "contrasts[0]: lower: say of a figure of training"),
         ({"by_construction": "yes"}, "by_construction: 'yes' is neither true nor false"),
         ({"settings": ["model.name=prepared/half"]}, "prepare: there is no 'half'. There are: none"),
     ],
@@ -221,6 +222,8 @@ def test_the_report_and_the_record_say_the_same(folder: Path) -> None:
     assert record["trainings"] == 4
     assert record["parts"][0]["notes"] == ["2 seeds finished in all arms: fewer than 5 give no verdict"]
     assert sum(record["parts"][1]["chosen"][""].values()) == 2
+    assert (folder / "report.html").read_text(encoding="utf-8").count("<svg") >= 3
+    assert len(list((folder / "report_plots").glob("*.png"))) >= 3
     for expected in ("# mini: inconclusive", "A CRF helps.", "What the verdict does not say", "afinar ablate mini --seeds=2", "two-level"):
         assert expected in report
     scores = {run.path: run.metrics["test"]["entity_f1_strict"] for run in find_runs(folder) if run.choices["head"] == "token_linear"}
@@ -239,7 +242,7 @@ def test_a_second_start_trains_and_evaluates_nothing(folder: Path, ablate: Calla
     assert results() == before
     record = json.loads((folder / "verdict.json").read_text(encoding="utf-8"))
     assert record["anew"] == 0
-    assert "some trainings were there before" in (folder / "report.md").read_text(encoding="utf-8")
+    assert "not measured" in (folder / "report.md").read_text(encoding="utf-8")
 
 
 def test_more_seeds_are_added_to_those_that_are_there(folder: Path, ablate: Callable[..., Answer]) -> None:

@@ -43,13 +43,13 @@ def read_row(run: RunFolder) -> Row:
     return Row(run, groups, settings, overridden, scores)
 
 
-def read_evaluation(run: RunFolder, overrides: Sequence[str]) -> Row:
-    """Read a run with the scores and predictions that its model has under other settings; what is said of training is the run's own.
+def read_evaluation(row: Row, overrides: Sequence[str]) -> Row:
+    """Return a run with the scores and predictions that its model has under other settings; what is said of training is the run's own.
 
     Raises:
         UserError: if a file of it is damaged.
     """
-    row, evaluation = read_row(run), run.evaluation(overrides)
+    evaluation = row.run.evaluation(overrides)
     kept = {name: score for name, score in row.scores.items() if name.startswith("train/")}
     return replace(row, run=evaluation, scores={**kept, **_scores(evaluation)})
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from afinar.analysis.ablation.record import in_words
 from afinar.commands.ablation_plan import ablation_files, find_ablation, plan
 from afinar.commands.composition import compose
 from afinar.commands.options import is_override, quote_paths, wants_help
@@ -28,8 +29,8 @@ usage: afinar ablate NAME [--seeds N] [key=value] ...
   --seeds N      so many runs of each arm and condition, instead of as many as the ablation has
   key=value      for all arms; it wins over the settings of the ablation
 
-What is done is not done again, and what was interrupted goes on. Runs, report.md and verdict.json go to OUTPUT/ablations/NAME; with other
-data or another model they have a folder of their own.
+What is done is not done again, and what was interrupted goes on. Runs, report.html, report.md
+and verdict.json go to OUTPUT/ablations/NAME; with other data or another model they have a folder of their own.
 
     afinar ablate dropout hydra/launcher=joblib
     afinar ablate crf data=lener_br model=bertimbau_base trainer.max_epochs=5"""
@@ -150,5 +151,4 @@ def _verdict(file: Path) -> dict[str, Any]:
 def _told(found: dict[str, Any]) -> tuple[str, str]:
     if not found:
         return "not run yet", ""
-    mark = " (by construction)" if found.get("by_construction") else ""
-    return f"{found.get('verdict')}{mark}", str(found.get("when", "")).replace("T", " ")[:16]
+    return in_words(str(found.get("verdict")), bool(found.get("by_construction"))), str(found.get("when", "")).replace("T", " ")[:16]

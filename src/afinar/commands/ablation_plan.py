@@ -109,6 +109,8 @@ def _check(ablation: Ablation, words: Sequence[str]) -> None:
         for option in options
         for key in fixed_keys(option)
     }
+    # Which option of a group it is may be said by its name alone: model.name=FOLDER.
+    varied |= {key.removesuffix(".name"): what for key, what in varied.items()}
     for key in fixed_keys(words):
         if key in varied:
             raise ConfigError(f"{key} is what the {varied[key]} of the ablation {ablation.name} vary: leave it out")

@@ -9,9 +9,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from afinar.analysis.ablation.definition import Words
+from afinar.analysis.ablation.course import Course
+from afinar.analysis.ablation.definition import Ablation, Words
 from afinar.analysis.ablation.judgement import Cell, Results, judge
-from afinar.analysis.ablation.page import Course, parts_grid, record, to_markdown, verdict_line
+from afinar.analysis.ablation.page import parts_grid, write_report
+from afinar.analysis.ablation.reaching import with_steps
+from afinar.analysis.ablation.record import in_words, record
 from afinar.analysis.table import Row, read_evaluation, read_row
 from afinar.commands.ablation_plan import Place, Plan, with_runs
 from afinar.commands.scoring import evaluate_anew
@@ -49,11 +52,11 @@ def run_ablation(plan: Plan, command: str) -> int:
         by_construction=ablation.by_construction and _on_demo_data(results),
     )
     folder = plan.folder
-    write_text(folder / "report.md", to_markdown(ablation, results, judgement, course))
+    write_report(folder, ablation, results, judgement, course)
     write_text(folder / "verdict.json", json.dumps(record(ablation, judgement, course), ensure_ascii=False, indent=2) + "\n")
     grid = parts_grid(judgement)
     table(f"{ablation.claim} ({ablation.source})", grid.columns, grid.rows)
-    say(f"{ablation.name}: {verdict_line(judgement, course)}; see {folder / 'report.md'}")
+    say(f"{ablation.name}: {in_words(judgement.verdict, course.by_construction)}; see {folder / 'report.html'}")
     return 0 if set(states.values()) <= {"done"} else 1
 
 
@@ -90,17 +93,18 @@ def _results(plan: Plan, jobs: Mapping[Place, Words], runs: Mapping[Words, RunFo
     for place, words in jobs.items():
         run, cell = runs[words], (place.arm, place.condition)
         if run is not None and _state(run) == "done":
-            rows.setdefault(cell, {})[place.seed] = _row(run, plan.ablation.arms[place.arm].evaluate)
+            rows.setdefault(cell, {})[place.seed] = _row(run, plan.ablation, place.arm)
         elif run is not None and _state(run) == "failed":
             failed.setdefault(cell, {})[place.seed] = str(run.status.get("error"))
     return {cell: Cell(rows.get(cell, {}), failed.get(cell, {})) for cell in {*rows, *failed}}
 
 
-def _row(run: RunFolder, overrides: Sequence[str]) -> Row:
+def _row(run: RunFolder, ablation: Ablation, arm: str) -> Row:
+    overrides, row = ablation.arms[arm].evaluate, with_steps(read_row(run), ablation.reach)
     if not overrides:
-        return read_row(run)
+        return row
     evaluate_anew(run, overrides)
-    return read_evaluation(run, overrides)
+    return read_evaluation(row, overrides)
 
 
 def _on_demo_data(results: Results) -> bool:

@@ -39,12 +39,13 @@ class Contrast:
         baseline: an arm.
         treatments: an arm, or several, of which validation chooses one.
         at: the condition; may be left out where there is one.
+        baseline_at: the condition of the baseline, where it is another one.
         beyond: another condition: the effect must be greater at `at` than there, by the smallest effect.
         metric: what is compared, with the split before it; None for that of the ablation.
         statistic: ``mean`` or ``median`` of the differences of the seeds, ``spread`` (the share by which the standard deviation over
             seeds is smaller), ``failed`` (the difference of the shares of failed runs).
         relative: the difference is a share of the baseline's score.
-        lower: lower scores are better; None to tell from the metric's name.
+        lower: lower scores are better; None to tell from the name of a metric of validation or test.
         smallest_effect: of interest, in the units of the effect; None for that of the ablation.
         why: a word on it.
         aside: it is judged like the others and is no part of the claim.
@@ -54,6 +55,7 @@ class Contrast:
     baseline: str
     treatments: tuple[str, ...]
     at: str = EVERYWHERE
+    baseline_at: str | None = None
     beyond: str | None = None
     metric: str | None = None
     statistic: str = "mean"
@@ -84,7 +86,8 @@ class Ablation:
         for_model: the same, chosen for the usual backbone: left out where another one is asked for.
         prepare: trainings that come first, by name: arms start from their models, ``model.name=prepared/NAME``.
         conditions: each arm is run under each; by name.
-        reach: scores by validation metric: for each a score ``train/steps_to_METRIC``, the optimizer steps until it was first reached.
+        reach: scores by their names on validation: for each there is ``train/steps_to_NAME``, the optimizer steps until a validation during
+            training first had it; see `afinar.analysis.ablation.reaching`.
         by_construction: the demo corpus was built to show the effect.
         published: what others found, with its source.
         limits: what the verdict does not say.

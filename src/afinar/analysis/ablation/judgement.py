@@ -13,6 +13,7 @@ import numpy as np
 from afinar.analysis.ablation import estimates
 from afinar.analysis.ablation.definition import Ablation, Contrast
 from afinar.analysis.ablation.estimates import Estimate
+from afinar.analysis.ablation.reaching import never
 from afinar.analysis.counts import added
 from afinar.analysis.over_examples import StoredPredictions
 from afinar.analysis.table import Row
@@ -156,16 +157,15 @@ class _Comparison:
     def _cell(self, arm: str, condition: str) -> Cell:
         return self.results.get((arm, condition), Cell())
 
+    def _baseline(self, condition: str) -> Cell:
+        return self._cell(self.contrast.baseline, self.contrast.baseline_at or condition)
+
     def _seeds(self) -> list[int]:
         """Return the seeds that all arms have, with every score that is needed."""
-        arms = (self.contrast.baseline, *self.contrast.treatments)
         needed = {self._metric, *([self.ablation.select] if len(self.contrast.treatments) > 1 else [])}
-        having = [
-            {seed for seed, row in self._cell(arm, condition).rows.items() if needed <= row.scores.keys()}
-            for arm in arms
-            for condition in self._conditions
-        ]
-        return sorted(set.intersection(*having))
+        cells = [self._cell(arm, condition) for arm in self.contrast.treatments for condition in self._conditions]
+        cells += [self._baseline(condition) for condition in self._conditions]
+        return sorted(set.intersection(*({seed for seed, row in cell.rows.items() if needed <= row.scores.keys()} for cell in cells)))
 
     def _chosen(self, condition: str, seeds: Sequence[int]) -> dict[int, str]:
         """Return the treatment that each seed is judged with."""
@@ -181,9 +181,9 @@ class _Comparison:
         seeds = [seed for seed in seeds if all(seed in arms for arms in chosen.values())]
         first, *second = self._conditions
         treatment = [[self._cell(chosen[first][seed], first).rows[seed] for seed in seeds]]
-        baseline = [[self._cell(contrast.baseline, first).rows[seed] for seed in seeds]]
+        baseline = [[self._baseline(first).rows[seed] for seed in seeds]]
         for condition in second:
-            treatment.append([self._cell(contrast.baseline, condition).rows[seed] for seed in seeds])
+            treatment.append([self._baseline(condition).rows[seed] for seed in seeds])
             baseline.append([self._cell(chosen[condition][seed], condition).rows[seed] for seed in seeds])
         ours, theirs = self._sums(treatment), self._sums(baseline)
         generator = np.random.default_rng(self.seed)
@@ -222,8 +222,7 @@ class _Comparison:
     def _failed(self) -> Estimate:
         shares = [
             [not has_learned(row, self.ablation) for row in cell.rows.values()] + [True for _ in cell.failed]
-            for arm in (self.contrast.treatments[0], self.contrast.baseline)
-            for cell in [self._cell(arm, self.contrast.at)]
+            for cell in (self._cell(self.contrast.treatments[0], self.contrast.at), self._baseline(self.contrast.at))
         ]
         if not all(shares):
             return Estimate(None, None, 0, "shares of runs")
@@ -241,18 +240,24 @@ class _Comparison:
         return verdict, (*raising, *lowering)
 
     def _left_out(self) -> tuple[list[str], list[str]]:
-        """Return lines on the failed runs whose absence makes the effect look greater, and on those that make it look smaller."""
+        """Return lines on runs that make the effect look greater by what they lack, and on those that make it look smaller."""
         first, *second = self._conditions
-        for_treatment, for_baseline = self._failures(self.contrast.treatments, first), self._failures([self.contrast.baseline], first)
+        treatments, baseline = self.contrast.treatments, [self.contrast.baseline]
+        raising, lowering = self._lacking(treatments, first), self._lacking(baseline, self.contrast.baseline_at or first)
         for condition in second:
-            for_treatment += self._failures([self.contrast.baseline], condition)
-            for_baseline += self._failures(self.contrast.treatments, condition)
-        return for_treatment, for_baseline
+            raising += self._lacking(baseline, condition)
+            lowering += self._lacking(treatments, condition)
+        return raising, lowering
 
-    def _failures(self, arms: Sequence[str], condition: str) -> list[str]:
-        counts = {arm: len(self._cell(arm, condition).failed) for arm in arms}
-        at = f" at {condition}" if condition else ""
-        return [f"{count} runs of {arm}{at} failed and are left out, which flatters it" for arm, count in counts.items() if count]
+    def _lacking(self, arms: Sequence[str], condition: str) -> list[str]:
+        lines = []
+        for arm in arms:
+            cell, of = self._cell(arm, condition), f"runs of {arm}{f' at {condition}' if condition else ''}"
+            if cell.failed:
+                lines.append(f"{len(cell.failed)} {of} failed and are left out, which flatters it")
+            if late := sum(never(self._metric) in row.scores for row in cell.rows.values()):
+                lines.append(f"{late} {of} never got there and count as if they had at their last step, which flatters it")
+        return lines
 
 
 def _too_few(pairs: int) -> str:

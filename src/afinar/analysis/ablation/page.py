@@ -1,84 +1,87 @@
-"""The report on an ablation: the claim, what was run, what came out, the verdict, and what it does not say."""
+"""The report on an ablation: the claim, the verdict, what it rests on, how it was run, and what it does not say."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
 from statistics import fmean
-from typing import Any
 
+from afinar.analysis.ablation.course import Course
 from afinar.analysis.ablation.definition import Ablation
+from afinar.analysis.ablation.effects_plot import effects_plots, units
 from afinar.analysis.ablation.judgement import Cell, Judgement, Part, Results, has_learned
+from afinar.analysis.ablation.record import in_words
+from afinar.analysis.arms import Arm, Arms
+from afinar.analysis.comparison import compare_arms
 from afinar.analysis.intervals import summarize
-from afinar.analysis.layout import Grid, interval_of, markdown, number
-from afinar.analysis.markdown import escape
+from afinar.analysis.layout import Grid, interval_of, number
+from afinar.analysis.report.curves import learning_curves
+from afinar.analysis.report.pages import write_html, write_markdown, write_plots
+from afinar.analysis.report.parts import Notes, Section, Table, Text
+from afinar.analysis.report.seeds import every_seed
 from afinar.analysis.verdicts import RULE
 
-BY_CONSTRUCTION = "by construction"
+
+def write_report(folder: Path, ablation: Ablation, results: Results, judgement: Judgement, course: Course) -> None:
+    """Write ``report.md`` and ``report.html``, and their plots beside them."""
+    title = f"{ablation.name}: {in_words(judgement.verdict, course.by_construction)}"
+    sections = sections_of(ablation, results, judgement, course)
+    write_plots(folder / "report.md", sections)
+    write_markdown(folder / "report.md", title, sections)
+    write_html(folder / "report.html", title, sections)
 
 
-@dataclass(frozen=True)
-class Course:
-    """How an ablation was run.
-
-    Attributes:
-        command: what a person typed.
-        when: it ended, in ISO form.
-        overrides: what was changed of the ablation, beyond the number of seeds.
-        seeds: of each arm.
-        seconds: that this start took.
-        anew: how many of the trainings it ran itself; the others were there.
-        trainings: how many there are.
-        failed: what failed, a line each.
-        unfinished: how many trainings are neither done nor failed.
-        by_construction: the data are those that were built to show the effect.
-    """
-
-    command: str
-    when: str
-    overrides: tuple[str, ...]
-    seeds: int
-    seconds: float
-    anew: int
-    trainings: int
-    failed: tuple[str, ...]
-    unfinished: int
-    by_construction: bool
+def sections_of(ablation: Ablation, results: Results, judgement: Judgement, course: Course) -> list[Section]:
+    """Return all that is to be said of an ablation."""
+    return [
+        _verdict(ablation, judgement, course),
+        _scores(ablation, results),
+        *_runs(ablation, results),
+        Section("How it was run", (Notes(tuple(_setting(ablation, course))),)),
+        *([Section("What others found", (Notes(ablation.published),))] if ablation.published else []),
+        Section("What the verdict does not say", (Notes(tuple(limits(ablation, course))),)),
+    ]
 
 
-def verdict_line(judgement: Judgement, course: Course) -> str:
-    """Return the verdict in words: ``"supported (by construction)"``."""
-    return f"{judgement.verdict}{f' ({BY_CONSTRUCTION})' if course.by_construction else ''}"
+def _verdict(ablation: Ablation, judgement: Judgement, course: Course) -> Section:
+    claim = f"{ablation.claim} ({ablation.source})"
+    built = "The demo corpus was built so that this effect can be seen: the verdict says that it is, not that other data would show it."
+    return Section(
+        "Claim and verdict",
+        (
+            Text(f"Claim: {claim}"),
+            Text(f"Verdict: {in_words(judgement.verdict, course.by_construction)}."),
+            *([Text(built)] if course.by_construction else []),
+            Table("The parts of the claim; an effect above 0 is in its direction", parts_grid(judgement)),
+            *effects_plots(ablation, judgement.parts),
+            Notes(tuple(line for place, part in enumerate(judgement.parts, start=1) for line in _part_lines(ablation, part, place))),
+            Text(f"The rule. {RULE}"),
+        ),
+    )
 
 
-def to_markdown(ablation: Ablation, results: Results, judgement: Judgement, course: Course) -> str:
-    """Return the report as a page of Markdown."""
-    return "\n\n".join(_paragraphs(ablation, results, judgement, course)) + "\n"
+def _scores(ablation: Ablation, results: Results) -> Section:
+    chosen = (
+        f"Where a part has several treatments, each half of the seeds is judged with the one that has the best mean {ablation.select} over "
+        "the other half."
+    )
+    several = any(len(contrast.treatments) > 1 for contrast in ablation.contrasts)
+    said = f"The test set was scored once for each run, and chose nothing. {chosen if several else ''}".strip()
+    return Section("Scores", (Table("Means over seeds, and how far these lie apart", scores_grid(ablation, results)), Text(said)))
 
 
-def _paragraphs(ablation: Ablation, results: Results, judgement: Judgement, course: Course) -> Iterator[str]:
-    yield f"# {escape(ablation.name)}: {escape(verdict_line(judgement, course))}"
-    yield f"Claim: {escape(ablation.claim)} ({escape(ablation.source)})"
-    if course.by_construction:
-        yield "The demo corpus was built so that this effect can be seen: the verdict says that it is, not that other data show it."
-    yield "## Parts of the claim"
-    yield markdown(parts_grid(judgement))
-    yield "\n".join(f"- {escape(line)}" for line in parts_lines(ablation, judgement))
-    yield f"The effect counts in the direction of the claim. {escape(RULE)}"
-    yield "## Scores"
-    yield markdown(scores_grid(ablation, results))
-    if len(ablation.contrasts) and any(len(contrast.treatments) > 1 for contrast in ablation.contrasts):
-        yield (
-            f"Where a part has several treatments, each half of the seeds is judged with the one that has the best mean "
-            f"{escape(ablation.select)} over the other half. Each run's test score was computed once, and chose nothing."
-        )
-    yield "## How it was run"
-    yield "\n".join(f"- {line}" for line in _setting(ablation, course))
-    if ablation.published:
-        yield "## What others found"
-        yield "\n".join(f"- {escape(line)}" for line in ablation.published)
-    yield "## What the verdict does not say"
-    yield "\n".join(f"- {escape(line)}" for line in limits(ablation, course))
+def _runs(ablation: Ablation, results: Results) -> Iterator[Section]:
+    """Yield the runs under each condition: every seed, and how they learned."""
+    for place, condition in enumerate(ablation.conditions, start=1):
+        cells = {arm: results[arm, condition].rows for arm in ablation.arms if (arm, condition) in results}
+        arms = tuple(Arm({"arm": arm}, tuple(rows[seed] for seed in sorted(rows))) for arm, rows in cells.items() if rows)
+        if arms:
+            comparison = compare_arms(Arms(arms, ("arm",), ()), [ablation.metric])
+            plots = (every_seed(comparison, 0), *islice(learning_curves(comparison), 1))
+            title = f"Runs: {condition}" if condition else "Runs"
+            yield Section(title, tuple(replace(plot, name=f"{plot.name}-{place}") for plot in plots))
 
 
 def parts_grid(judgement: Judgement) -> Grid:
@@ -99,22 +102,13 @@ def parts_grid(judgement: Judgement) -> Grid:
     return Grid(columns, tuple(rows), frozenset({1, 2, 3, 4}))
 
 
-def parts_lines(ablation: Ablation, judgement: Judgement) -> list[str]:
-    """Return what is compared in each part, what was chosen, why its smallest effect is of interest, and what must be known of it."""
-    return [line for place, part in enumerate(judgement.parts, start=1) for line in _part_lines(ablation, part, place)]
-
-
 def _part_lines(ablation: Ablation, part: Part, place: int) -> Iterator[str]:
     contrast = part.contrast
     treatment = contrast.treatments[0] if len(contrast.treatments) == 1 else f"the best of {', '.join(contrast.treatments)} by validation"
     at = f", at {contrast.at}" if contrast.at else ""
+    baseline_at = f" at {contrast.baseline_at}" if contrast.baseline_at else ""
     beyond = f", minus the same at {contrast.beyond}" if contrast.beyond else ""
-    what = {"mean": "mean", "median": "median", "spread": "standard deviation over seeds", "failed": "share of failed runs"}
-    share = ", as a share of the baseline's" if contrast.relative or contrast.statistic == "spread" else ""
-    measured = (
-        what[contrast.statistic] if contrast.statistic == "failed" else f"{what[contrast.statistic]} {contrast.metric or ablation.metric}"
-    )
-    yield f"Part {place}: {treatment} against {contrast.baseline}{at}{beyond}: {measured}{share}."
+    yield f"Part {place}: {treatment}{at} against {contrast.baseline}{baseline_at}{beyond}: {units(ablation, part)}."
     yield f"Smallest effect of interest in part {place}, {part.smallest:+g}: {contrast.why or ablation.why}."
     for condition, counts in part.chosen.items():
         chosen = ", ".join(f"{arm} for {count} of {sum(counts.values())} seeds" for arm, count in counts.items())
@@ -134,14 +128,14 @@ def scores_grid(ablation: Ablation, results: Results) -> Grid:
         *(column for metric in metrics for column in (metric, "sd", "95% interval")),
     ]
     rows = [
-        (*([condition] if named else []), arm, *_scores(ablation, results.get((arm, condition), Cell()), metrics))
+        (*([condition] if named else []), arm, *_cells(ablation, results.get((arm, condition), Cell()), metrics))
         for condition in ablation.conditions
         for arm in ablation.arms
     ]
     return Grid((*columns, "train s"), tuple(rows), frozenset(range(1 + named, len(columns) + 1)))
 
 
-def _scores(ablation: Ablation, cell: Cell, metrics: Sequence[str]) -> Iterator[str]:
+def _cells(ablation: Ablation, cell: Cell, metrics: Sequence[str]) -> Iterator[str]:
     yield str(len(cell.rows))
     yield f"{len(cell.failed) + sum(not has_learned(row, ablation) for row in cell.rows.values())} of {len(cell.failed) + len(cell.rows)}"
     for metric in metrics:
@@ -152,85 +146,43 @@ def _scores(ablation: Ablation, cell: Cell, metrics: Sequence[str]) -> Iterator[
 
 
 def _setting(ablation: Ablation, course: Course) -> Iterator[str]:
-    words = [*ablation.settings, *ablation.for_model]
-    yield f"Command: `{course.command}`, {escape(course.when)}."
-    yield f"Every arm: `{' '.join(words)}`" + (f", changed by `{' '.join(course.overrides)}`." if course.overrides else ".")
+    """Yield what was run, and what became of it."""
+    yield f"Command: {course.command}"
+    yield f"Ended: {course.when}"
+    changed = f", changed by {' '.join(course.overrides)}" if course.overrides else ""
+    yield f"Every arm: {' '.join([*ablation.settings, *ablation.for_model]) or 'the defaults'}{changed}"
     for name, setup in ablation.arms.items():
-        evaluated = f", evaluated with `{' '.join(setup.evaluate)}`" if setup.evaluate else ""
-        yield f"Arm {escape(name)}: `{' '.join(setup.train) or '(nothing else)'}`{evaluated}."
-    for name, words_of in ablation.conditions.items():
-        if name:
-            yield f"Condition {escape(name)}: `{' '.join(words_of)}`."
-    for name, words_of in ablation.prepare.items():
-        yield f"Prepared {escape(name)}: `{' '.join(words_of)}`."
-    yield f"{course.seeds} seeds; {course.trainings} trainings, {course.anew} of them in this start, which took {_minutes(course.seconds)}."
-    yield f"Budget: {ablation.budget_minutes:g} minutes. {_budget(ablation, course)}"
+        evaluated = f", evaluated with {' '.join(setup.evaluate)}" if setup.evaluate else ""
+        yield f"Arm {name}: {' '.join(setup.train) or 'nothing else'}{evaluated}"
+    yield from (f"Condition {name}: {' '.join(words) or 'nothing else'}" for name, words in ablation.conditions.items() if name)
+    yield from (f"Model {name}, trained before: {' '.join(words)}" for name, words in ablation.prepare.items())
+    yield from (f"Steps are counted until {name} is {score:g}" for name, score in ablation.reach.items())
+    if ablation.floor is not None:
+        yield f"A run with a {ablation.metric} no better than {ablation.floor:g} has learned nothing and counts as failed"
+    yield f"{course.seeds} seeds, {course.trainings} trainings: {course.anew} in this start, which took {course.seconds / 60:.1f} minutes"
+    yield f"Budget: {ablation.budget_minutes:g} minutes with two processes on two cores; {_budget(ablation, course)}"
     if course.failed:
-        yield f"{len(course.failed)} of {course.trainings} trainings failed ({len(course.failed) / course.trainings:.1%}):"
-        yield from (f"Failed: {escape(line)}" for line in course.failed[:10])
+        yield f"{len(course.failed)} of {course.trainings} trainings failed ({len(course.failed) / course.trainings:.1%})"
+        yield from (f"Failed: {line}" for line in course.failed[:10])
     else:
-        yield "No training failed."
+        yield "No training failed"
     if course.unfinished:
-        yield f"{course.unfinished} trainings are unfinished: the same command goes on with them."
+        yield f"{course.unfinished} trainings are unfinished: the same command goes on with them"
 
 
 def _budget(ablation: Ablation, course: Course) -> str:
-    if course.anew < course.trainings:
-        return "Not measured: some trainings were there before."
-    return "Kept." if course.seconds <= 60 * ablation.budget_minutes else f"Exceeded: it took {_minutes(course.seconds)}."
-
-
-def _minutes(seconds: float) -> str:
-    return f"{seconds / 60:.1f} minutes"
+    if not course.is_whole:
+        return "not measured: this start did not run all of it"
+    return "kept" if course.seconds <= 60 * ablation.budget_minutes else "exceeded"
 
 
 def limits(ablation: Ablation, course: Course) -> list[str]:
     """Return what the verdict leaves open."""
-    data = "the data and the model of this command" if course.overrides else "a corpus made by a grammar, and a network of a few layers"
+    data = "the data and the model of this command" if course.overrides else "text made by a grammar, and a network of a few layers"
     return [
         f"It is about {data}, and about the settings above: other ones may give another verdict.",
-        f"It rests on {course.seeds} seeds: an effect smaller than its interval is wide cannot be told from none.",
-        "All runs of a condition train on the same sentences: the interval is for other seeds, and, where it says so, for other test "
+        f"It rests on {course.seeds} seeds; where it is inconclusive, more of them may settle it.",
+        "All runs of a condition train on the same sentences: an interval is for other seeds and, where it says so, for other test "
         "examples, not for other training data.",
         *ablation.limits,
     ]
-
-
-def record(ablation: Ablation, judgement: Judgement, course: Course) -> dict[str, Any]:
-    """Return what ``verdict.json`` holds."""
-    return {
-        "ablation": ablation.name,
-        "claim": ablation.claim,
-        "source": ablation.source,
-        "verdict": str(judgement.verdict),
-        "by_construction": course.by_construction,
-        "parts": [_part_record(ablation, part) for part in judgement.parts],
-        "command": course.command,
-        "when": course.when,
-        "overrides": list(course.overrides),
-        "seeds": course.seeds,
-        "trainings": course.trainings,
-        "anew": course.anew,
-        "failed": len(course.failed),
-        "unfinished": course.unfinished,
-        "seconds": round(course.seconds, 1),
-        "budget_minutes": ablation.budget_minutes,
-    }
-
-
-def _part_record(ablation: Ablation, part: Part) -> Mapping[str, Any]:
-    estimate, contrast = part.estimate, part.contrast
-    return {
-        "says": contrast.says,
-        "aside": contrast.aside,
-        "metric": contrast.metric or ablation.metric,
-        "statistic": contrast.statistic,
-        "effect": estimate.effect,
-        "interval": None if estimate.interval is None else list(estimate.interval),
-        "method": estimate.method,
-        "pairs": estimate.pairs,
-        "smallest_effect": part.smallest,
-        "chosen": {condition: dict(counts) for condition, counts in part.chosen.items()},
-        "verdict": str(part.verdict),
-        "notes": list(part.notes),
-    }

@@ -58,10 +58,14 @@ def _check(ablation: Ablation) -> None:
         at = f"contrasts[{place}]"
         for arm in (contrast.baseline, *contrast.treatments):
             _known(arm, ablation.arms, f"{at}: arm")
-        if contrast.baseline in contrast.treatments:
+        if contrast.baseline in contrast.treatments and contrast.baseline_at in (None, contrast.at):
             raise _WrongError(f"{at}: {contrast.baseline} is held against itself")
-        for condition in (contrast.at, *([contrast.beyond] if contrast.beyond else [])):
+        for condition in (contrast.at, *(name for name in (contrast.baseline_at, contrast.beyond) if name is not None)):
             _known(condition, ablation.conditions, f"{at}: condition")
+        if contrast.beyond is not None and contrast.baseline_at is not None:
+            raise _WrongError(f"{at}: beyond and baseline_at do not go together")
+        if (contrast.metric or ablation.metric).startswith("train/") and contrast.lower is None:
+            raise _WrongError(f"{at}: lower: say of a figure of training whether lower is better, true or false")
         if contrast.beyond is not None and contrast.statistic not in ("mean", "median"):
             raise _WrongError(f"{at}: beyond: what is compared over two conditions is a mean or a median")
         if contrast.smallest_effect is None and (contrast.metric or contrast.relative or contrast.statistic in ("spread", "failed")):
@@ -166,6 +170,7 @@ _CONTRAST: Mapping[str, Converter[Any]] = {
     "baseline": _text,
     "treatments": _texts,
     "at": _text,
+    "baseline_at": _text,
     "beyond": _text,
     "metric": _text,
     "statistic": _statistic,
