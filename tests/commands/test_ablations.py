@@ -114,7 +114,7 @@ def contrast(**changes: Any) -> list[dict[str, Any]]:
         ({"contrasts": contrast(at="few")}, "contrasts[0]: condition: there is no 'few'."),
         ({"contrasts": contrast(), "conditions": {"few": ["data.limit=9"]}}, "contrasts[0]: condition: none is named. There are: few"),
         ({"contrasts": contrast(statistic="mode")}, "contrasts[0]: statistic: there is no 'mode'."),
-        ({"contrasts": contrast(metric="train/seconds", lower=True)}, "contrasts[0]: smallest_effect: that of the ablation is in other units"),
+        ({"contrasts": contrast(metric="train/seconds", lower=True)}, "contrasts[0]: smallest_effect: that of the ablation is in other"),
         ({"contrasts": contrast(aside=True)}, "contrasts: none is part of the claim"),
         ({"contrasts": {"a": 1}}, "contrasts: {'a': 1} is no list"),
         ({"contrasts": contrast(metric="train/seconds", smallest_effect=1)}, "contrasts[0]: lower: say of a figure of training"),

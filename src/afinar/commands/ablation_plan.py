@@ -10,11 +10,9 @@ from afinar.analysis.ablation.definition import PREPARED, Ablation, Words
 from afinar.analysis.ablation.reading import read_ablation
 from afinar.commands.naming import NOT_IDENTITY, fixed_keys, one_job, swept_keys
 from afinar.commands.options import is_override, quoted, split_folders
-from afinar.conf import conf_folder
+from afinar.conf import ABLATIONS, conf_folder
 from afinar.errors import ConfigError, nearest
 from afinar.run_folder import name_of
-
-GROUP = "ablation"
 
 LOGGER = "logger=none"
 """Unless another one is asked for: verdicts are read from run folders, and an offline tracker makes runs of five seconds longer by one."""
@@ -124,7 +122,7 @@ def _check(ablation: Ablation, words: Sequence[str]) -> None:
 def ablation_files(words: Sequence[str] = ()) -> dict[str, Path]:
     """Return the files of all ablations by name; those of the folder that ``--config-dir`` names count before the shipped ones."""
     folders = [conf_folder(), *split_folders(words)[0]]
-    return {file.stem: file for folder in folders for file in sorted((folder / GROUP).glob("*.yaml"))}
+    return {file.stem: file for folder in folders for file in sorted((folder / ABLATIONS).glob("*.yaml"))}
 
 
 def find_ablation(name: str, words: Sequence[str] = ()) -> Ablation:

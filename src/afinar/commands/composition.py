@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 from afinar.commands.implied import implied
 from afinar.commands.naming import register_resolvers
 from afinar.commands.options import is_override, quoted, split_folders
-from afinar.conf import conf_folder
+from afinar.conf import ABLATIONS, conf_folder
 from afinar.errors import ConfigError, nearest
 
 
@@ -137,6 +137,8 @@ def known_keys() -> set[str]:
     keys: set[str] = set()
     for file in folder.rglob("*.yaml"):
         group = file.parent.relative_to(folder).as_posix()
+        if group == ABLATIONS:
+            continue  # no part of a run's configuration
         content = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
         whole = group in (".", "experiment", "debug", "task")
         prefix = "" if whole else "data." if group == "datamodule" else f"{group.split('/')[0]}."
