@@ -266,13 +266,14 @@ def test_the_list_shows_claims_and_last_verdicts(folder: Path, ablate: Callable[
 
 
 def test_a_failed_run_is_told_and_the_rest_is_judged(ablate: Callable[..., Answer]) -> None:
-    answer = ablate("mini", "--seeds=1", "optimizer.lr=-1")
+    answer = ablate("mini", "--seeds=1", "optimizer.lr=-1", "logger=wandb")
     assert answer.status == 1
     output: Path = ablate.output  # type: ignore[attr-defined]
     (file,) = output.glob("mini-*/report.md")
     report = file.read_text(encoding="utf-8")
     assert "2 of 2 trainings failed (100.0%)" in report
     assert "Invalid learning rate: -1" in report
+    assert len(list(file.parent.glob("wandb/offline-run-*"))) == 1  # the verdicts; each run has its own in its folder
 
 
 @pytest.mark.parametrize(

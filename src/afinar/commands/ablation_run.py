@@ -8,6 +8,9 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
 
 from afinar.analysis.ablation.course import Course
 from afinar.analysis.ablation.definition import Ablation, Words
@@ -15,8 +18,11 @@ from afinar.analysis.ablation.judgement import Cell, Results, judge
 from afinar.analysis.ablation.page import parts_grid, write_report
 from afinar.analysis.ablation.reaching import with_steps
 from afinar.analysis.ablation.record import in_words, record
+from afinar.analysis.report.pages import plots_of
 from afinar.analysis.table import Row, read_evaluation, read_row
+from afinar.callbacks.wandb_report import log_verdicts
 from afinar.commands.ablation_plan import Place, Plan, with_runs
+from afinar.commands.composition import compose
 from afinar.commands.scoring import evaluate_anew
 from afinar.commands.sweep import run_jobs
 from afinar.console import say, table
@@ -35,7 +41,8 @@ def run_ablation(plan: Plan, command: str) -> int:
     prepared = _prepared(plan, command)
     jobs = {place: with_runs(words, prepared) for place, words in plan.jobs.items()}
     trainings = list(dict.fromkeys(jobs.values()))
-    runs = dict(zip(trainings, _run(trainings, plan.common, plan.name, command), strict=True))
+    sweep = _sweep(plan.name, trainings)
+    runs = dict(zip(trainings, run_jobs(trainings, plan.common, sweep, command), strict=True))
     results = _results(plan, jobs, runs)
     judgement = judge(ablation, results)
     states = {words: _state(run) for words, run in runs.items()}
@@ -55,6 +62,8 @@ def run_ablation(plan: Plan, command: str) -> int:
     write_report(folder, ablation, results, judgement, course)
     write_text(folder / "verdict.json", json.dumps(record(ablation, judgement, course), ensure_ascii=False, indent=2) + "\n")
     grid = parts_grid(judgement)
+    files = [folder / name for name in ("report.html", "verdict.json")] + sorted(plots_of(folder / "report.html").glob("*.png"))
+    log_verdicts(folder, _logger(plan, trainings[0]), sweep, plan.name, grid.columns, grid.rows, files)
     table(f"{ablation.claim} ({ablation.source})", grid.columns, grid.rows)
     say(f"{ablation.name}: {in_words(judgement.verdict, course.by_construction)}; see {folder / 'report.html'}")
     return 0 if set(states.values()) <= {"done"} else 1
@@ -67,7 +76,8 @@ def _prepared(plan: Plan, command: str) -> Mapping[str, Path]:
     steps = plan.ablation.prepare
     if not steps:
         return {}
-    runs = _run(list(steps.values()), plan.common_of_preparation, f"{plan.ablation.name}-prepared", command)
+    jobs = list(steps.values())
+    runs = run_jobs(jobs, plan.common_of_preparation, _sweep(f"{plan.ablation.name}-prepared", jobs), command)
     for name, run in zip(steps, runs, strict=True):
         if run is None or _state(run) != "done":
             reason = "it was not begun" if run is None else run.status.get("error") or _state(run)
@@ -76,10 +86,9 @@ def _prepared(plan: Plan, command: str) -> Mapping[str, Path]:
     return {name: run.path for name, run in zip(steps, runs, strict=True) if run is not None}
 
 
-def _run(jobs: Sequence[Words], common: Sequence[str], name: str, command: str) -> list[RunFolder | None]:
-    """Run jobs as a sweep. Another list of jobs is another sweep: runs remember as which job of one they were made."""
-    digest = hashlib.sha256(json.dumps(jobs).encode()).hexdigest()[:6]
-    return run_jobs(jobs, common, f"{name}-{digest}", command)
+def _sweep(name: str, jobs: Sequence[Words]) -> str:
+    """Return the name of a sweep of jobs. Other jobs are another sweep: a run remembers as which job of one it was made."""
+    return f"{name}-{hashlib.sha256(json.dumps(jobs).encode()).hexdigest()[:6]}"
 
 
 def _state(run: RunFolder | None) -> str:
@@ -105,6 +114,12 @@ def _row(run: RunFolder, ablation: Ablation, arm: str) -> Row:
         return row
     evaluate_anew(run, overrides)
     return read_evaluation(row, overrides)
+
+
+def _logger(plan: Plan, words: Words) -> dict[str, Any]:
+    """Return the logger of the runs, as it is configured."""
+    settings = OmegaConf.to_container(compose([*plan.common, *words]).logger, resolve=False)
+    return {str(key): value for key, value in settings.items()} if isinstance(settings, dict) else {}
 
 
 def _on_demo_data(results: Results) -> bool:
