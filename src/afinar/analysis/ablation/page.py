@@ -15,7 +15,7 @@ from afinar.analysis.ablation.judgement import Cell, Judgement, Part, Results, h
 from afinar.analysis.ablation.record import in_words
 from afinar.analysis.arms import Arm, Arms
 from afinar.analysis.comparison import compare_arms
-from afinar.analysis.intervals import summarize
+from afinar.analysis.intervals import Interval, summarize
 from afinar.analysis.layout import Grid, interval_of, number
 from afinar.analysis.report.curves import learning_curves
 from afinar.analysis.report.pages import write_html, write_markdown, write_plots
@@ -47,7 +47,7 @@ def sections_of(ablation: Ablation, results: Results, judgement: Judgement, cour
 
 def _verdict(ablation: Ablation, judgement: Judgement, course: Course) -> Section:
     claim = f"{ablation.claim} ({ablation.source})"
-    built = "The demo corpus was built so that this effect can be seen: the verdict says that it is, not that other data would show it."
+    built = "The demo corpus was built so that this effect can be seen: a claim that is supported here is so by construction."
     return Section(
         "Claim and verdict",
         (
@@ -108,8 +108,8 @@ def _part_lines(ablation: Ablation, part: Part, place: int) -> Iterator[str]:
     at = f", at {contrast.at}" if contrast.at else ""
     baseline_at = f" at {contrast.baseline_at}" if contrast.baseline_at else ""
     beyond = f", minus the same at {contrast.beyond}" if contrast.beyond else ""
-    yield f"Part {place}: {treatment}{at} against {contrast.baseline}{baseline_at}{beyond}: {units(ablation, part)}."
-    yield f"Smallest effect of interest in part {place}, {part.smallest:+g}: {contrast.why or ablation.why}."
+    what = f"{treatment}{at} against {contrast.baseline}{baseline_at}{beyond}: {units(ablation, part)}"
+    yield f"Part {place}: {what}. The smallest effect of interest is {part.smallest:+g}: {contrast.why or ablation.why}."
     for condition, counts in part.chosen.items():
         chosen = ", ".join(f"{arm} for {count} of {sum(counts.values())} seeds" for arm, count in counts.items())
         yield f"Chosen{f' at {condition}' if condition else ''} in part {place}: {chosen}."
@@ -140,9 +140,18 @@ def _cells(ablation: Ablation, cell: Cell, metrics: Sequence[str]) -> Iterator[s
     yield f"{len(cell.failed) + sum(not has_learned(row, ablation) for row in cell.rows.values())} of {len(cell.failed) + len(cell.rows)}"
     for metric in metrics:
         summary = summarize([row.scores[metric] for row in cell.rows.values() if metric in row.scores])
-        yield from (number(summary.mean), number(summary.deviation), interval_of(summary.interval))
+        yield from (_figure(summary.mean), _figure(summary.deviation), _interval(summary.interval))
     seconds = [row.scores["train/seconds"] for row in cell.rows.values() if "train/seconds" in row.scores]
     yield f"{fmean(seconds):.1f}" if seconds else ""
+
+
+def _figure(value: float | None) -> str:
+    """Write a score with four decimals, and what is no score, as steps are, with one."""
+    return f"{value:,.1f}" if value is not None and abs(value) >= 10 else number(value)
+
+
+def _interval(interval: Interval | None) -> str:
+    return "" if interval is None else f"[{_figure(interval.low)}, {_figure(interval.high)}]"
 
 
 def _setting(ablation: Ablation, course: Course) -> Iterator[str]:

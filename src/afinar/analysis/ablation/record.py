@@ -8,11 +8,12 @@ from typing import Any
 from afinar.analysis.ablation.course import BY_CONSTRUCTION, Course
 from afinar.analysis.ablation.definition import Ablation
 from afinar.analysis.ablation.judgement import Judgement, Part
+from afinar.analysis.verdicts import Verdict
 
 
 def in_words(verdict: str, by_construction: bool) -> str:
-    """Return a verdict as it is told: ``"supported (by construction)"``."""
-    return f"{verdict} ({BY_CONSTRUCTION})" if by_construction else verdict
+    """Return a verdict as it is told: ``"supported (by construction)"``, if it is the one that the data were made for."""
+    return f"{verdict} ({BY_CONSTRUCTION})" if by_construction and verdict == Verdict.SUPPORTED else verdict
 
 
 def record(ablation: Ablation, judgement: Judgement, course: Course) -> dict[str, Any]:
