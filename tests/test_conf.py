@@ -30,7 +30,9 @@ from afinar.experiment import Experiment, build
 from afinar.run_folder import RunFolder
 from commandline import PRAISE, afinar, reviews, write_conll, write_conllu, write_csv, write_squad
 
-FILES = sorted(file.relative_to(conf_folder()).as_posix() for file in conf_folder().rglob("*.yaml"))
+EVERY_FILE = sorted(file.relative_to(conf_folder()).as_posix() for file in conf_folder().rglob("*.yaml"))
+FILES = [file for file in EVERY_FILE if not file.startswith("ablation/")]
+"""Those that a run is composed of; an ablation is a list of runs, and has tests of its own."""
 POOLINGS = ("cls", "mean", "max", "attention")
 HEADS = ("linear", "mlp", "native")
 TOKEN_HEADS = ("native", "token_linear", "token_attention", "token_crf")
@@ -428,7 +430,7 @@ def test_models_of_the_hub_are_named_owner_slash_name(file: str) -> None:
     assert node.keys() == yaml.safe_load((conf_folder() / "model" / "tiny.yaml").read_text(encoding="utf-8")).keys()
 
 
-@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("file", EVERY_FILE)
 def test_every_file_says_what_it_is_for(file: str) -> None:
     if file.startswith("hydra/"):
         return

@@ -6,6 +6,9 @@ from pathlib import Path
 
 from afinar.errors import ConfigError
 
+ABLATIONS = "ablation"
+"""The folder there that holds no group but the ablations."""
+
 
 def conf_folder() -> Path:
     """Return the folder of configuration groups: inside an installed package, or at the root of a checkout.

@@ -3,13 +3,16 @@
 ``outputs/<experiment>/<run>/`` holds ``.hydra/`` (the configuration), ``backbone/`` (the network's configuration and the
 tokenizer), ``checkpoints/{best,last}.ckpt``, ``history.jsonl`` (the learning curve: a line a validation), ``labels.json``,
 ``metrics.json``, ``predictions/<split>.jsonl``, ``status.json``, and where there is such a thing ``errors/<split>.md`` (of words),
-``symmetry/<split>.md`` (of pairs whose relation has no direction) and ``findings.jsonl`` (gold answers that were put right or left out).
+``symmetry/<split>.md`` (of pairs whose relation has no direction), ``findings.jsonl`` (gold answers that were put right or left out) and
+``evaluations/<settings>/`` (what the same model does under other settings, in files as the run's own).
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -78,6 +81,14 @@ class RunFolder:
 
     def symmetry(self, split: str) -> Path:
         return self.path / "symmetry" / f"{split}.md"
+
+    def evaluation(self, overrides: Iterable[str]) -> RunFolder:
+        """Return where the results of this run's model under other settings lie: a folder like a run's, with no configuration of its own.
+
+        Args:
+            overrides: of the run's configuration.
+        """
+        return RunFolder(self.path / "evaluations" / name_of(overrides))
 
     @property
     def findings(self) -> Path:
@@ -159,6 +170,13 @@ class RunFolder:
 
     def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
         write_text(self.path / name, json.dumps(content, ensure_ascii=False, indent=2) + "\n")
+
+
+def name_of(overrides: Iterable[str]) -> str:
+    """Return a folder's name for a set of overrides: what they say, and a hash of them."""
+    words = sorted(overrides)
+    readable = "+".join(re.sub(r"[^\w.-]+", "_", word.split("/")[-1]) for word in words)
+    return f"{readable[:60]}-{hashlib.sha256(json.dumps(words).encode()).hexdigest()[:6]}"
 
 
 def open_run(path: str | Path) -> RunFolder:

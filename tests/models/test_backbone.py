@@ -110,6 +110,29 @@ def test_weights_are_float32_whatever_the_checkpoint_holds(dtype: torch.dtype, f
         assert {parameter.dtype for parameter in [*backbone.parameters(), *sibling.parameters()]} == {torch.float32}
 
 
+@pytest.mark.parametrize("layers", [1, 2])
+def test_the_lowest_layers_alone_end_in_the_hidden_states_above_them(layers: int, architecture: str, folder_of: Folders) -> None:
+    folder, inputs = folder_of(architecture), inputs_of()
+    if architecture in ("modernbert", "albert-two-groups"):
+        with pytest.raises(ConfigError, match=r"model\.layers=.*several kinds"):
+            Backbone(str(folder), layers=layers)
+        return
+    model = AutoModel.from_pretrained(folder).eval()
+    expected = model(**accepted(model, inputs), output_hidden_states=True).hidden_states[layers]
+    backbone = Backbone(str(folder), layers=layers).eval()
+    assert backbone.n_layers == layers
+    assert torch.equal(backbone.encode(inputs).hidden, expected)
+
+
+def test_more_layers_than_there_are_need_random_weights(folder_of: Folders) -> None:
+    folder = str(folder_of("bert"))
+    assert Backbone(folder, weights="random", layers=7).n_layers == 7
+    with pytest.raises(ConfigError, match=r"model\.layers=7: the weights are of . layers; more need model\.weights=random"):
+        Backbone(folder, layers=7)
+    with pytest.raises(ConfigError, match=r"model\.layers=0"):
+        Backbone(folder, layers=0)
+
+
 def test_random_weights_need_the_config_alone(architecture: str, tmp_path: Path) -> None:
     config_of(architecture).save_pretrained(tmp_path)
     states = []

@@ -66,3 +66,11 @@ def f1_macro(sums: Numbers) -> Numbers:
     by_class = np.divide(2 * hits, occurring, out=np.zeros_like(hits), where=occurring != 0)
     found: Numbers = by_class.sum(1) / np.maximum(1, (occurring != 0).sum(1))
     return found
+
+
+def added(one: Counts, other: Counts) -> Counts:
+    """Return the counts of the sum of two scores of the same examples."""
+    width = one.values.shape[1]
+    return Counts(
+        np.concatenate([one.values, other.values], axis=1), lambda sums: one.score(sums[:, :width]) + other.score(sums[:, width:])
+    )

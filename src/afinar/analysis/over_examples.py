@@ -83,6 +83,16 @@ class StoredPredictions:
         judged = example_bootstrap(run.counts, baseline.counts, np.random.default_rng(self._seed))
         return OverExamples(judged, _changes(ours, theirs, metric, judged))
 
+    def counts(self, rows: Sequence[Row], metric: str) -> list[Counts]:
+        """Return the counts of a score of several runs on the same examples.
+
+        Raises:
+            UserError: saying why there are none.
+        """
+        counted = [self._counted(row, metric) for row in rows]
+        _check_examples(counted)
+        return [one.counts for one in counted]
+
     def _counted(self, row: Row, metric: str) -> _Counted:
         """Return the counts of a run's score.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from afinar.run_folder import RunFolder
@@ -37,12 +37,25 @@ def read_row(run: RunFolder) -> Row:
         UserError: if a file of it is damaged.
     """
     settings = {key: value for key, value in _flat(run.config) if key.split(".")[0] not in _NOT_FACTORS}
-    scores = {
-        f"{section}/{name}": value for section, metrics in run.metrics.items() for name, value in metrics.items() if value is not None
-    }
+    scores = _scores(run)
     groups = {group: str(option) for group, option in run.choices.items() if group.split("/")[0] not in _NOT_FACTORS}
     overridden = frozenset(override.split("=", 1)[0].lstrip("+~") for override in run.overrides)
     return Row(run, groups, settings, overridden, scores)
+
+
+def read_evaluation(row: Row, overrides: Sequence[str]) -> Row:
+    """Return a run with the scores and predictions that its model has under other settings; what is said of training is the run's own.
+
+    Raises:
+        UserError: if a file of it is damaged.
+    """
+    evaluation = row.run.evaluation(overrides)
+    kept = {name: score for name, score in row.scores.items() if name.startswith("train/")}
+    return replace(row, run=evaluation, scores={**kept, **_scores(evaluation)})
+
+
+def _scores(run: RunFolder) -> dict[str, float]:
+    return {f"{section}/{name}": value for section, metrics in run.metrics.items() for name, value in metrics.items() if value is not None}
 
 
 def factors(rows: Sequence[Row]) -> dict[str, list[str]]:

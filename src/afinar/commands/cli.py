@@ -16,6 +16,7 @@ COMMANDS = {
     "predict": "label new texts with a run",
     "export": "write a run as a folder that plain transformers loads",
     "compare": "put runs side by side",
+    "ablate": "test a claim of the documents, and say whether it holds",
     "augment": "show training examples and their augmented copies",
     "sweep-config": "write a sweep as W&B's agents run it",
 }

@@ -19,7 +19,7 @@ from afinar.commands.implied import implied
 from afinar.commands.launchers import explain_launcher
 from afinar.commands.naming import register_resolvers
 from afinar.commands.options import is_override, quoted, split_folders
-from afinar.conf import conf_folder
+from afinar.conf import ABLATIONS, conf_folder
 from afinar.errors import ConfigError, UserError, nearest
 
 # A launcher's own configuration is the schema of ours, which has its name: that is meant. A launcher's processes import this, too.
@@ -152,6 +152,8 @@ def known_keys() -> set[str]:
     keys: set[str] = set()
     for file in folder.rglob("*.yaml"):
         group = file.parent.relative_to(folder).as_posix()
+        if group == ABLATIONS:
+            continue  # no part of a run's configuration
         content = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
         whole = group in (".", "experiment", "debug", "task")
         prefix = "" if whole else _PREFIXES.get(group, f"{group.split('/')[0]}.")

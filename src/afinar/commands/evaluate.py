@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from afinar.commands.options import split_options, wants_help
-from afinar.errors import ConfigError, UserError
+from afinar.errors import ConfigError
 
 HELP = """Score a run's model. The run's own configuration says how; overrides apply to it.
 
@@ -45,9 +45,9 @@ def main(words: Sequence[str]) -> int:
     from afinar.analysis.reports import write_reports
     from afinar.callbacks.predictions import PredictionWriter
     from afinar.commands.records import check_target, write_records
-    from afinar.commands.symmetry import look_again, write_symmetry
+    from afinar.commands.scoring import score
+    from afinar.commands.symmetry import write_symmetry
     from afinar.console import say, table
-    from afinar.experiment import build_evaluator
     from afinar.metrics.names import is_overall, split_name
     from afinar.run_folder import open_run
     from afinar.stored import load_run
@@ -58,18 +58,9 @@ def main(words: Sequence[str]) -> int:
     stored = load_run(run, overrides, options["checkpoint"], options["allow_targets"], options["task"])
     own_results = not overrides and not options["task"] and options["checkpoint"] == "best"
     writer = PredictionWriter(run if own_results else None, [split])
-    trainer = build_evaluator(stored.config, run, [writer])
-    stored.datamodule.prepare_data()
-    stored.datamodule.setup("validate" if split == "validation" else "test")
-    if not stored.datamodule.has_split(split):
-        raise UserError(f"the run has no {split} data: name some with data.{split}=FILE")
+    metrics, symmetry = score(stored, split, writer)
     for note in stored.datamodule.notes():
         say(f"  {note}")
-    score = trainer.validate if split == "validation" else trainer.test
-    found = score(stored.module, datamodule=stored.datamodule, verbose=False)[0]
-    metrics = {name.removeprefix(f"{split}/"): float(value) for name, value in found.items()}
-    if symmetry := look_again(trainer, stored.datamodule, stored.module, split, writer.rows[split]):
-        metrics |= symmetry.scores()
     if own_results:
         run.update_metrics(**{split: metrics})
         write_reports(run, stored.datamodule.specs, split, writer.rows[split])

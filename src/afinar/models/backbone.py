@@ -42,6 +42,7 @@ class Backbone(nn.Module):
         attention_dropout: dropout on attention weights, in [0, 1); None keeps the config's.
         gradient_checkpointing: recompute activations in the backward pass: less memory, about a third more time.
         attention: transformers' `attn_implementation` (``"eager"``, ``"sdpa"``, ``"flash_attention_2"``, ...); None for its default.
+        layers: keep so many of the lowest layers; more than the config has only with random weights. None keeps all.
 
     Raises:
         ConfigError: the source cannot be loaded, is no encoder, lacks some of the encoder's weights, or an option does not fit it.
@@ -56,12 +57,14 @@ class Backbone(nn.Module):
         attention_dropout: float | None = None,
         gradient_checkpointing: bool = False,
         attention: str | None = None,
+        layers: int | None = None,
     ) -> None:
         super().__init__()
         self._source = Source(name, revision, weights)
         self._attention = attention
         config = self._source.config()
         _check_is_encoder(name, config)
+        _set_layers(config, layers, weights)
         layout = LAYOUTS.get(config.model_type)
         _set_dropout(config, "model.dropout", dropout, layout.hidden_dropout if layout else ())
         _set_dropout(config, "model.attention_dropout", attention_dropout, layout.attention_dropout if layout else ())
@@ -485,6 +488,18 @@ def _detach_pooler(model: nn.Module) -> bool:
     if find(model, "pooler_activation") is not None:
         model.register_module("pooler_activation", None)
     return True
+
+
+def _set_layers(config: PretrainedConfig, layers: int | None, weights: Weights) -> None:
+    if layers is None:
+        return
+    if layers < 1:
+        raise ConfigError(f"model.layers={layers}: give a whole number above 0, or null for all layers")
+    if weights == "pretrained" and layers > config.num_hidden_layers:
+        raise ConfigError(f"model.layers={layers}: the weights are of {config.num_hidden_layers} layers; more need model.weights=random")
+    if getattr(config, "layer_types", None) or getattr(config, "num_hidden_groups", 1) > 1:
+        raise ConfigError(f"model.layers={layers}: the layers of {config.model_type!r} are of several kinds; leave it out")
+    config.num_hidden_layers = layers
 
 
 def _set_dropout(config: PretrainedConfig, key: str, value: float | None, attributes: tuple[str, ...]) -> None:

@@ -1,0 +1,122 @@
+"""What an ablation is: a claim, the arms that test it, and how they are judged. Plain data, read from ``conf/ablation/NAME.yaml``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Words = tuple[str, ...]
+"""Overrides, as they are typed after `afinar train`."""
+
+EVERYWHERE = ""
+"""The condition of an ablation that has no others."""
+
+PREPARED = "prepared/"
+"""Before the name of a prepared model, where an arm starts from it: ``model.name=prepared/NAME``."""
+
+STATISTICS = ("mean", "median", "spread", "failed")
+
+
+@dataclass(frozen=True)
+class Setup:
+    """An arm.
+
+    Attributes:
+        train: overrides of its training; arms with the same share it.
+        evaluate: overrides of the evaluation of the trained model; none for the training's own.
+    """
+
+    train: Words = ()
+    evaluate: Words = ()
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """One part of a claim, or something beside it: an arm that is better than another, by enough.
+
+    Attributes:
+        says: the part, as a sentence.
+        baseline: an arm.
+        treatments: an arm, or several, of which validation chooses one.
+        at: the condition; may be left out where there is one.
+        baseline_at: the condition of the baseline, where it is another one.
+        beyond: another condition: the effect must be greater at `at` than there, by the smallest effect.
+        metric: what is compared, with the split before it; None for that of the ablation.
+        statistic: ``mean`` or ``median`` of the differences of the seeds, ``spread`` (the share by which the standard deviation over
+            seeds is smaller), ``failed`` (the difference of the shares of failed runs).
+        relative: the difference is a share of the baseline's score.
+        lower: lower scores are better; None to tell from the name of a metric of validation or test.
+        smallest_effect: of interest, in the units of the effect; None for that of the ablation.
+        why: a word on it.
+        aside: it is judged like the others and is no part of the claim.
+    """
+
+    says: str
+    baseline: str
+    treatments: tuple[str, ...]
+    at: str = EVERYWHERE
+    baseline_at: str | None = None
+    beyond: str | None = None
+    metric: str | None = None
+    statistic: str = "mean"
+    relative: bool = False
+    lower: bool | None = None
+    smallest_effect: float | None = None
+    why: str | None = None
+    aside: bool = False
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """A claim, and how it is tested.
+
+    Attributes:
+        name: of its file.
+        claim: one sentence.
+        source: where it is stated.
+        arms: by name.
+        seeds: how many: 0, 1, ...
+        metric: the score that is compared, ``test/accuracy``.
+        select: the validation score by which one of several treatments is chosen.
+        smallest_effect: of interest, in the units of the metric; below 0, what a treatment may lose.
+        why: a word on it.
+        contrasts: the parts of the claim.
+        budget_minutes: of all its runs, by two processes on two cores.
+        settings: overrides of every run.
+        for_model: the same, chosen for the usual backbone: left out where another one is asked for.
+        prepare: trainings that come first, by name: arms start from their models, ``model.name=prepared/NAME``.
+        conditions: each arm is run under each; by name.
+        reach: scores by their names on validation: for each there is ``train/steps_to_NAME``, the optimizer steps until a validation during
+            training first had it; see `afinar.analysis.ablation.reaching`.
+        by_construction: the demo corpus was built to show the effect.
+        published: what others found, with its source.
+        limits: what the verdict does not say.
+        floor: a run that scores no better than this has learned nothing and counts as failed; None where only a run that ends in an error,
+            or without a finite score, does.
+    """
+
+    name: str
+    claim: str
+    source: str
+    arms: Mapping[str, Setup]
+    seeds: int
+    metric: str
+    select: str
+    smallest_effect: float
+    why: str
+    contrasts: tuple[Contrast, ...]
+    budget_minutes: float
+    settings: Words = ()
+    for_model: Words = ()
+    prepare: Mapping[str, Words] = field(default_factory=dict)
+    conditions: Mapping[str, Words] = field(default_factory=lambda: {EVERYWHERE: ()})
+    reach: Mapping[str, float] = field(default_factory=dict)
+    by_construction: bool = False
+    published: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
+    floor: float | None = None
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Every score that is judged, that of the ablation first."""
+        return tuple(dict.fromkeys([self.metric, *(contrast.metric for contrast in self.contrasts if contrast.metric)]))

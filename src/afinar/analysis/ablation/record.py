@@ -1,0 +1,57 @@
+"""What ``verdict.json`` holds: a verdict as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from afinar.analysis.ablation.course import BY_CONSTRUCTION, Course
+from afinar.analysis.ablation.definition import Ablation
+from afinar.analysis.ablation.judgement import Judgement, Part
+from afinar.analysis.verdicts import Verdict
+
+
+def in_words(verdict: str, by_construction: bool) -> str:
+    """Return a verdict as it is told: ``"supported (by construction)"``, if it is the one that the data were made for."""
+    return f"{verdict} ({BY_CONSTRUCTION})" if by_construction and verdict == Verdict.SUPPORTED else verdict
+
+
+def record(ablation: Ablation, judgement: Judgement, course: Course) -> dict[str, Any]:
+    """Return what is kept of an ablation's last start."""
+    return {
+        "ablation": ablation.name,
+        "claim": ablation.claim,
+        "source": ablation.source,
+        "verdict": str(judgement.verdict),
+        "by_construction": course.by_construction,
+        "parts": [_part(ablation, part) for part in judgement.parts],
+        "command": course.command,
+        "when": course.when,
+        "overrides": list(course.overrides),
+        "seeds": course.seeds,
+        "trainings": course.trainings,
+        "anew": course.anew,
+        "failed": len(course.failed),
+        "unfinished": course.unfinished,
+        "seconds": round(course.seconds, 1),
+        "budget_minutes": ablation.budget_minutes,
+    }
+
+
+def _part(ablation: Ablation, part: Part) -> Mapping[str, Any]:
+    estimate, contrast = part.estimate, part.contrast
+    return {
+        "says": contrast.says,
+        "aside": contrast.aside,
+        "metric": contrast.metric or ablation.metric,
+        "statistic": contrast.statistic,
+        "relative": contrast.relative,
+        "effect": estimate.effect,
+        "interval": None if estimate.interval is None else list(estimate.interval),
+        "method": estimate.method,
+        "pairs": estimate.pairs,
+        "smallest_effect": part.smallest,
+        "chosen": {condition: dict(counts) for condition, counts in part.chosen.items()},
+        "verdict": str(part.verdict),
+        "notes": list(part.notes),
+    }
