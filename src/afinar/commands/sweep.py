@@ -104,7 +104,12 @@ def sweep(arguments: Sequence[str], command: str) -> int:
         folders = [f"--config-dir={folder}" for folder in split_folders(arguments)[0]]
         output = compose([*folders, *one_job([*overrides, *implied(arguments)])]).output
         ledger = _ledger_words(name, given, fixed_keys([*overrides, *implied(arguments)]))
+    try:
         run_app(Job(name, command, tuple(swept_keys(overrides)), jobs), [*arguments, *ledger])
+    except UserError:
+        if begun := members(Path(output), name):
+            _end(begun, name, jobs)
+        raise
     return _end(members(Path(output), name), name, jobs)
 
 
