@@ -120,7 +120,7 @@ def test_a_value_means_to_an_agent_what_it_means_to_hydra(first: list[Any], seco
     overrides = OverridesParser.create().parse_overrides(words)
     from afinar.commands.sweep_config import _parameter
 
-    found = {"parameters": {override.key_or_group: _parameter(override.key_or_group, override, []) for override in overrides}}
+    found = {"parameters": {override.key_or_group: _parameter(override.key_or_group, override) for override in overrides}}
     values = as_sent(found)["parameters"]
     ran = [
         settings([f"metrics={one}", f"predictions={other}"], {"metrics", "predictions"})

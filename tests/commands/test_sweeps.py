@@ -76,6 +76,13 @@ def test_a_larger_sweep_takes_over_the_runs_of_a_smaller_one(small: list[str], t
     assert sorted(len(run.sweeps) for run in find_runs(tmp_path)) == [1, 1, 2, 2]
 
 
+def test_a_sweep_over_the_options_that_a_pattern_stands_for(small: list[str], tmp_path: Path) -> None:
+    done("train", "-m", *small, "head=linear", "pooling=glob(m*)", f"output={tmp_path}", "name=e")
+    assert sorted(run.choices["pooling"] for run in find_runs(tmp_path)) == ["max", "mean"]
+    answer = afinar("train", "-m", *small, "pooling=glob(z*)", f"output={tmp_path}")
+    assert "no option of pooling fits" in answer.error
+
+
 def test_resume_false_makes_a_sweep_afresh(small: list[str], tmp_path: Path) -> None:
     words = ["train", "-m", *small, "seed=0,1", f"output={tmp_path}", "name=e", "resume=false"]
     done(*words)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from afinar.commands.best import write_best
 from afinar.commands.composition import compose, readable_errors, run_app
+from afinar.commands.globs import written_out
 from afinar.commands.implied import implied
 from afinar.commands.naming import fixed_keys, job_count, one_job, same_keys, sweep_name, swept_keys
 from afinar.commands.options import is_override, quoted, split_folders
@@ -94,15 +95,17 @@ def sweep(arguments: Sequence[str], command: str) -> int:
     if _ASKS & {word.partition("=")[0] for word in arguments}:
         run_app(print, arguments)
         return 0
-    words = [word for word in arguments if is_override(word)]
-    overrides = [word for word in words if not word.startswith("hydra")]
     with readable_errors():
+        folders = split_folders(arguments)[0]
+        arguments = written_out(arguments, folders)
+        words = [word for word in arguments if is_override(word)]
+        overrides = [word for word in words if not word.startswith("hydra")]
         # Another sweeper than Hydra's own decides as it goes what it tries.
         jobs = None if any(word.startswith("hydra/sweeper=") for word in words) else job_count(overrides)
         given = settings_of(overrides)
         name = given.get("sweep", sweep_name(overrides))
-        folders = [f"--config-dir={folder}" for folder in split_folders(arguments)[0]]
-        output = compose([*folders, *one_job([*overrides, *implied(arguments)])]).output
+        flags = [f"--config-dir={folder}" for folder in folders]
+        output = compose([*flags, *one_job([*overrides, *implied(arguments)])]).output
         ledger = _ledger_words(name, given, fixed_keys([*overrides, *implied(arguments)]))
     try:
         run_app(Job(name, command, tuple(swept_keys(overrides)), jobs), [*arguments, *ledger])

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, IntervalSweep, Override, Transformer
+from hydra.core.override_parser.types import IntervalSweep, Override, Transformer
 
 from afinar.commands.composition import compose, readable_errors
+from afinar.commands.globs import group_folders, written_out
 from afinar.commands.implied import implied
 from afinar.commands.naming import fixed_keys, sweep_name
 from afinar.commands.options import is_override, own_options, split_folders, wants_help
-from afinar.conf import conf_folder
 from afinar.console import say
 from afinar.errors import ConfigError, nearest
 from afinar.metrics.direction import direction
@@ -87,13 +87,13 @@ def definition(words: Sequence[str], method: str | None = None, runs: int | None
     folders, others = split_folders([word for word in words if word not in _MULTIRUN])
     if unknown := next((word for word in others if not is_override(word)), None):
         raise ConfigError(f"`afinar sweep-config` has no use for '{unknown}': write key=value, and --config-dir FOLDER")
-    own = [word for word in others if not word.lstrip("+~").startswith(_OF_A_MULTIRUN)]
+    own = written_out([word for word in others if not word.lstrip("+~").startswith(_OF_A_MULTIRUN)], folders)
     asked = [word for word in own if not word.lstrip("+~").startswith(("hydra.", "hydra/"))]
     flags = [word for folder in folders for word in ("--config-dir", str(folder))]
     with readable_errors():
         brought = implied([*flags, *own])
         overrides = {override.get_key_element(): override for override in OverridesParser.create().parse_overrides(own)}
-    parameters = {key: _parameter(key, override, folders) for key, override in overrides.items() if override.is_sweep_override()}
+    parameters = {key: _parameter(key, override) for key, override in overrides.items() if override.is_sweep_override()}
     if not parameters:
         raise ConfigError("nothing varies: give at least one key several values, e.g. optimizer.lr=1e-3,5e-4")
     fixed = [str(override.input_line) for key, override in overrides.items() if key not in parameters]
@@ -149,7 +149,7 @@ def _method(asked: str | None, parameters: Mapping[str, Mapping[str, Any]]) -> s
     return asked or ("bayes" if interval else "grid")
 
 
-def _parameter(key: str, override: Override, folders: Sequence[Path]) -> dict[str, Any]:
+def _parameter(key: str, override: Override) -> dict[str, Any]:
     """Return a swept key as W&B has parameters."""
     if not _NAME.fullmatch(key):
         raise ConfigError(
@@ -158,7 +158,7 @@ def _parameter(key: str, override: Override, folders: Sequence[Path]) -> dict[st
     sweep: Any = override.value()
     if isinstance(sweep, IntervalSweep):
         return _interval(key, sweep)
-    elements = _options(key, sweep, folders) if isinstance(sweep, Glob) else list(override.sweep_iterator())
+    elements = list(override.sweep_iterator())
     if not elements:
         raise ConfigError(f"{override.input_line} has no values")
     return {"values": [_value(element) for element in elements]}
@@ -187,16 +187,8 @@ def _value(element: Any) -> Any:
     return element if isinstance(element, bool | int | float) else Transformer.str(element)
 
 
-def _options(group: str, pattern: Glob, folders: Sequence[Path]) -> list[str]:
-    return pattern.filter(sorted({file.stem for place in _places(group, folders) for file in place.glob("*.yaml")}))
-
-
 def _is_group(key: str, folders: Sequence[Path]) -> bool:
-    return any(place.is_dir() for place in _places(key, folders))
-
-
-def _places(group: str, folders: Sequence[Path]) -> list[Path]:
-    return [folder / group for folder in (conf_folder(), *folders)]
+    return any(place.is_dir() for place in group_folders(key, folders))
 
 
 def _yaml(found: Mapping[str, Any]) -> str:
