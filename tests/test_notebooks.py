@@ -19,12 +19,18 @@ SMALL: dict[str, dict[str, Any]] = {
         "sweep": "optimizer.lr=1e-3,3e-4 data.limit=16,32 seed=0,1 trainer.max_epochs=1 logger=none "
         "'data.reader.sizes={train: 64, validation: 16, test: 32}'"
     },
+    "03_ablations": {
+        "names": ["crf"],
+        "options": "--seeds 2 logger=none trainer.max_steps=2 trainer.val_check_interval=2 "
+        "'data.reader.sizes={train: 200, validation: 16, test: 32}'",
+    },
 }
 """What a quick run says instead of the cell of parameters."""
 
 SHOWN = {
     "01_tour": ("positivo", "accuracy"),
     "02_compare_runs": ("test/accuracy: optimizer.lr against 0.0003", "p (permutation)", "image/png"),
+    "03_ablations": ("crf: A conditional random field", "needed", "image/png"),
 }
 """What the outputs of each have in them."""
 
