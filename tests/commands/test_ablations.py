@@ -12,7 +12,7 @@ import yaml
 
 from afinar.analysis.ablation.definition import PREPARED, Ablation
 from afinar.analysis.ablation.reading import read_ablation
-from afinar.commands.ablation_plan import Place, ablation_files, find_ablation, plan
+from afinar.commands.ablation_plan import Place, ablation_files, find_ablation, plan, with_runs
 from afinar.commands.composition import compose
 from afinar.errors import ConfigError
 from afinar.run_folder import RunFolder, find_runs
@@ -175,6 +175,17 @@ def test_overrides_win_over_settings_and_have_a_folder_of_their_own(mini: Ablati
     assert logged.folder == usual.folder
     assert "logger=none" in usual.common
     assert "logger=none" not in logged.common
+
+
+def test_a_prepared_model_is_named_by_its_run_where_the_usual_one_is_meant(tmp_path: Path) -> None:
+    ablation = find_ablation("freezing")
+    folder = tmp_path / "a=b"
+    words = with_runs(next(iter(plan(ablation, [], tmp_path).jobs.values())), {"small": folder})
+    assert compose(words).model.name == str(folder)
+    other = plan(ablation, ["model=bert_base"], tmp_path)
+    assert not any(PREPARED in word for words in other.jobs.values() for word in words)
+    with pytest.raises(ConfigError, match="model is what the arms"):
+        plan(find_ablation("pretraining"), ["model=bert_base"], tmp_path)
 
 
 # From the file to the verdict

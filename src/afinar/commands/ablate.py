@@ -29,7 +29,7 @@ usage: afinar ablate NAME [--seeds N] [key=value] ...
   --seeds N      so many runs of each arm and condition, instead of as many as the ablation has
   key=value      for all arms; it wins over the settings of the ablation
 
-What is done is not done again, and what was interrupted goes on. Runs, report.html, report.md
+What is done is not done again, what was interrupted goes on, and retry=true tries again what failed. Runs, report.html, report.md
 and verdict.json go to OUTPUT/ablations/NAME; with other data or another model they have a folder of their own.
 
     afinar ablate dropout hydra/launcher=joblib

@@ -13,7 +13,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from afinar.analysis.ablation.course import Course
-from afinar.analysis.ablation.definition import Ablation, Words
+from afinar.analysis.ablation.definition import PREPARED, Ablation, Words
 from afinar.analysis.ablation.judgement import Cell, Results, judge
 from afinar.analysis.ablation.page import parts_grid, write_report
 from afinar.analysis.ablation.reaching import with_steps
@@ -73,7 +73,9 @@ def _prepared(plan: Plan, command: str) -> Mapping[str, Path]:
     """Train the models that arms start from, where that is not done yet, and return their folders."""
     from afinar.pretrained import resolve_model
 
-    steps = plan.ablation.prepare
+    asked = {word.partition("=")[2] for words in plan.jobs.values() for word in words}
+    # With a model of one's own, what was prepared for the usual one is not needed.
+    steps = {name: words for name, words in plan.ablation.prepare.items() if f"{PREPARED}{name}" in asked}
     if not steps:
         return {}
     jobs = list(steps.values())
