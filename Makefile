@@ -48,6 +48,7 @@ bench: setup ## speed against transformers' Trainer and a bare loop: make bench 
 	$(BIN)/python benchmarks/freezing.py $(FROZEN)
 	$(BIN)/python benchmarks/augmentation.py
 	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/launchers.py
 
 parity: setup ## quality beside transformers' Trainer: make parity ARGS="--model FOLDER --train train.conll --validation dev.conll" PAIRS="... [--numbers]"
 	$(if $(ARGS)$(PAIRS),,@echo 'name the files: make parity ARGS="..." or PAIRS="..."' && exit 2)
