@@ -32,8 +32,8 @@ README = Document(ROOT / "README.md")
 NOT_RUN = (["source", ".venv/bin/activate"], ["git", "clone"], ["cd"], ["wandb", "agent"])
 """How commands begin that a test leaves alone."""
 
-INTERNAL_GROUPS = {"datamodule", "hydra", "word_vectors"}
-"""Groups that no person chooses."""
+INTERNAL_GROUPS = {"ablation", "datamodule", "hydra", "word_vectors"}
+"""Folders that are no groups from which a person chooses."""
 
 METASYNTAX = {"group=option", "group.key=value", "task=NAME"}
 """Inline code that stands for any group, option, key, value and task."""

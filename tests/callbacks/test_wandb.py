@@ -6,6 +6,7 @@ import io
 import itertools
 import json
 import struct
+import time
 import sys
 from argparse import Namespace
 from collections.abc import Iterator
@@ -79,6 +80,10 @@ class Tracked:
     def __post_init__(self) -> None:
         (file,) = self.folder.glob("run-*.wandb")
         self.records = list(records(file))
+        deadline = time.monotonic() + 10
+        while not self.of("exit") and time.monotonic() < deadline:  # W&B writes from a process of its own
+            time.sleep(0.05)
+            self.records = list(records(file))
 
     def of(self, kind: str) -> list[Any]:
         return [getattr(record, kind) for record in self.records if record.WhichOneof("record_type") == kind]

@@ -393,7 +393,16 @@ def tracked(doubting: list[str], tmp_path_factory: pytest.TempPathFactory) -> It
     with pytest.MonkeyPatch.context() as patched:
         for name in ("CACHE", "CONFIG", "DATA"):
             patched.setenv(f"WANDB_{name}_DIR", str(folder / name.lower()))
-        done("train", "-m", *words, "logger=wandb", "logger.log_text=false,true", "trainer.max_epochs=1", f"output={folder / 'out'}")
+        done(
+            "train",
+            "-m",
+            *words,
+            "logger=wandb",
+            "logger.log_text=false,true",
+            "trainer.max_epochs=1",
+            "resume=false",
+            f"output={folder / 'out'}",
+        )
         yield {bool(run.config["logger"]["log_text"]): run.path / "wandb" for run in find_runs(folder / "out")}
 
 
