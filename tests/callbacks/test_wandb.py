@@ -6,8 +6,8 @@ import io
 import itertools
 import json
 import struct
-import time
 import sys
+import time
 from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import dataclass
