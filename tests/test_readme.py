@@ -25,7 +25,7 @@ from afinar.pretrained import tiny_folder
 from afinar.run_folder import find_runs, write_jsonl
 from commandline import PRAISE, done, only_run, read_jsonl, reviews, write_conll, write_conllu, write_csv, write_squad
 from documents import OUTPUT, PYTHON, ROOT, SHELL, YAML, Block, Document
-from shortened import SHORTER, composed, shortened, stand_ins
+from shortened import SHORTER, SMALL_CORPUS, composed, shortened, stand_ins
 
 README = Document(ROOT / "README.md")
 
@@ -127,8 +127,10 @@ def train(*words: str, name_the_run: str) -> None:
 
 
 def _sized(words: list[str]) -> Any:
-    """A sweep of many jobs takes its time."""
+    """A sweep of many jobs takes its time, and so does an ablation."""
     jobs = job_count([word for word in words[2:] if is_override(word)]) if words[:2] == ["afinar", "train"] else 1
+    if words[:2] == ["afinar", "ablate"] and "--list" not in words:
+        jobs = LONGEST_SWEEP + 1
     return pytest.param(words, marks=[pytest.mark.slow] if jobs > LONGEST_SWEEP else [], id=shlex.join(words))
 
 
@@ -151,6 +153,10 @@ def test_every_command_does_what_it_is_there_for(words: list[str], place: Path, 
             assert Path(option(rest, "to")).is_file()
         case ["wandb", "sweep", file]:
             assert any(file == option(words, "to") for words in COMMANDS if words[:2] == ["afinar", "sweep-config"])
+        case ["afinar", "ablate", "--list"]:
+            assert "crf" in done("ablate", "--list").out
+        case ["afinar", "ablate", name, *rest]:
+            run_ablate(name, rest)
         case ["afinar", "--help"]:
             assert "usage: afinar" in done("--help").out
         case _:
@@ -185,6 +191,18 @@ def run_train(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     asked = {word.partition("=")[2] for word in words if word.startswith("logger.mode=")}
     assert set(modes) == asked
     assert not asked or list(Path().glob(inline("wandb sync ")))
+
+
+def run_ablate(name: str, words: list[str]) -> None:
+    """With one seed of each arm and a few steps; a tiny network stands for a model of the hub."""
+    short = {"trainer.max_steps": "4", "trainer.val_check_interval": "2", "trainer.accelerator": "cpu"}
+    if any(word.startswith("model=") for word in words):
+        short["model.name"] = "tiny"
+    if not any(word.startswith("data=") for word in words):
+        short["data.reader.sizes"] = SMALL_CORPUS
+    kept = [word for word in words if word.partition("=")[0] not in short]
+    done("ablate", name, "--seeds", "1", *kept, *(f"{key}={value}" for key, value in short.items()))
+    assert list(Path("outputs/ablations").glob(f"{name}*/report.html"))
 
 
 def run_evaluate(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
