@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from afinar.analysis.ablation.definition import Ablation
 from afinar.analysis.ablation.judgement import Part
 from afinar.analysis.layout import interval_of, number
-from afinar.analysis.report.drawing import canvas, names_beside, rows_high
+from afinar.analysis.report.drawing import canvas, names_beside, rows_high, wrapped
 from afinar.analysis.report.palette import Palette
 from afinar.analysis.report.parts import Plot
 
@@ -50,7 +50,7 @@ def _plot(name: str, unit: str, parts: Sequence[Part]) -> Plot:
                 axes.plot([part.estimate.effect], [row], linestyle="", marker="o", color=palette.first, markersize=5)
             axes.plot([part.smallest, part.smallest], [row - 0.3, row + 0.3], color=palette.second, linewidth=2, solid_capstyle="butt")
         names_beside(axes, names)
-        axes.set_xlabel(unit)
+        axes.set_xlabel(wrapped(unit, 40))
         return figure
 
     caption = (

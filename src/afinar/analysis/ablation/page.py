@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -15,7 +15,7 @@ from afinar.analysis.ablation.judgement import Cell, Judgement, Part, Results, h
 from afinar.analysis.ablation.record import in_words
 from afinar.analysis.arms import Arm, Arms
 from afinar.analysis.comparison import compare_arms
-from afinar.analysis.intervals import Interval, summarize
+from afinar.analysis.intervals import Interval, Summary, summarize
 from afinar.analysis.layout import Grid, interval_of, number
 from afinar.analysis.report.curves import learning_curves
 from afinar.analysis.report.pages import write_html, write_markdown, write_plots
@@ -86,20 +86,20 @@ def _runs(ablation: Ablation, results: Results) -> Iterator[Section]:
 
 def parts_grid(judgement: Judgement) -> Grid:
     """Return a row for each part of the claim."""
-    columns = ("part", "effect", "95% interval", "smallest of interest", "seeds", "interval over", "verdict")
+    columns = ("verdict", "part", "effect", "95% interval", "smallest of interest", "seeds", "interval over")
     rows = [
         (
-            f"aside: {part.contrast.says}" if part.contrast.aside else part.contrast.says,
+            str(part.verdict),
+            f"{place}. {'aside: ' if part.contrast.aside else ''}{part.contrast.says}",
             number(part.estimate.effect, sign=True),
             interval_of(part.estimate.interval, sign=True),
             f"{part.smallest:+g}",
             str(part.estimate.pairs),
             part.estimate.method,
-            str(part.verdict),
         )
-        for part in judgement.parts
+        for place, part in enumerate(judgement.parts, start=1)
     ]
-    return Grid(columns, tuple(rows), frozenset({1, 2, 3, 4}))
+    return Grid(columns, tuple(rows), frozenset({2, 3, 4, 5}))
 
 
 def _part_lines(ablation: Ablation, part: Part, place: int) -> Iterator[str]:
@@ -118,31 +118,36 @@ def _part_lines(ablation: Ablation, part: Part, place: int) -> Iterator[str]:
 
 def scores_grid(ablation: Ablation, results: Results) -> Grid:
     """Return a row for each arm under each condition, in the order of the ablation: scores over seeds, failed runs, seconds."""
-    metrics = list(dict.fromkeys([ablation.select, *ablation.metrics]))
     named = any(ablation.conditions)
     columns = [
         *(["condition"] if named else []),
         "arm",
         "n",
         "failed",
-        *(column for metric in metrics for column in (metric, "sd", "95% interval")),
+        ablation.select,
+        *(column for metric in ablation.metrics for column in (metric, "sd", "95% interval")),
     ]
     rows = [
-        (*([condition] if named else []), arm, *_cells(ablation, results.get((arm, condition), Cell()), metrics))
+        (*([condition] if named else []), arm, *_cells(ablation, results.get((arm, condition), Cell())))
         for condition in ablation.conditions
         for arm in ablation.arms
     ]
     return Grid((*columns, "train s"), tuple(rows), frozenset(range(1 + named, len(columns) + 1)))
 
 
-def _cells(ablation: Ablation, cell: Cell, metrics: Sequence[str]) -> Iterator[str]:
+def _cells(ablation: Ablation, cell: Cell) -> Iterator[str]:
     yield str(len(cell.rows))
     yield f"{len(cell.failed) + sum(not has_learned(row, ablation) for row in cell.rows.values())} of {len(cell.failed) + len(cell.rows)}"
-    for metric in metrics:
-        summary = summarize([row.scores[metric] for row in cell.rows.values() if metric in row.scores])
+    yield _figure(_summary(cell, ablation.select).mean)
+    for metric in ablation.metrics:
+        summary = _summary(cell, metric)
         yield from (_figure(summary.mean), _figure(summary.deviation), _interval(summary.interval))
     seconds = [row.scores["train/seconds"] for row in cell.rows.values() if "train/seconds" in row.scores]
     yield f"{fmean(seconds):.1f}" if seconds else ""
+
+
+def _summary(cell: Cell, metric: str) -> Summary:
+    return summarize([row.scores[metric] for row in cell.rows.values() if metric in row.scores])
 
 
 def _figure(value: float | None) -> str:
