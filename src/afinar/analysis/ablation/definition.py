@@ -36,8 +36,8 @@ class Contrast:
 
     Attributes:
         says: the part, as a sentence.
-        baseline: an arm.
-        treatments: an arm, or several, of which validation chooses one.
+        baseline: an arm, or several, of which validation chooses one: where both sides are to have the rate that suits them.
+        treatments: the same.
         at: the condition; may be left out where there is one.
         baseline_at: the condition of the baseline, where it is another one.
         beyond: another condition: the effect must be greater at `at` than there, by the smallest effect.
@@ -52,7 +52,7 @@ class Contrast:
     """
 
     says: str
-    baseline: str
+    baseline: tuple[str, ...]
     treatments: tuple[str, ...]
     at: str = EVERYWHERE
     baseline_at: str | None = None
