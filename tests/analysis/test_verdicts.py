@@ -344,7 +344,7 @@ def test_a_count_of_weights_is_exact_though_seeds_do_not_change_it() -> None:
 def test_an_aside_is_judged_and_has_no_part_in_the_verdict() -> None:
     draw = generator(4)
     results = {(arm, "few"): cell(score + draw.normal(0, 0.005, 8)) for arm, score in (("without", 0.5), ("with", 0.7), ("worse", 0.3))}
-    aside = Contrast("it helps, too", "without", ("worse",), at="few", aside=True)
+    aside = Contrast("it helps, too", ("without",), ("worse",), at="few", aside=True)
     found = judge(ablation(HELPS, aside, arms=("without", "with", "worse")), results)
     assert [part.verdict for part in found.parts] == [SUPPORTED, NOT]
     assert found.verdict is SUPPORTED

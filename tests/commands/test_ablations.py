@@ -158,6 +158,18 @@ def test_what_an_ablation_varies_cannot_be_set(word: str, message: str, mini: Ab
         plan(mini, [word], tmp_path)
 
 
+def test_what_suits_the_usual_model_is_left_out_for_another_one(tmp_path: Path) -> None:
+    arms = {"plain": ["head=token_linear"], "CRF": {"train": ["head=token_crf", "optimizer.lr=2e-5"], "for_model": ["optimizer.lr=2e-3"]}}
+    ablation = read_ablation(write(tmp_path, arms=arms, contrasts=contrast()))
+    usual, other = plan(ablation, [], tmp_path), plan(ablation, ["model=bert_base"], tmp_path)
+    place = Place("CRF", "", 0)
+    assert [word for word in usual.jobs[place] if word.startswith("optimizer.lr=")] == ["optimizer.lr=2e-3"]
+    assert [word for word in other.jobs[place] if word.startswith("optimizer.lr=")] == ["optimizer.lr=2e-5"]
+    assert not other.ablation.for_model
+    with pytest.raises(ConfigError, match=r"optimizer\.lr is what the arms of the ablation mini vary"):
+        plan(ablation, ["optimizer.lr=1"], tmp_path)
+
+
 def test_overrides_win_over_settings_and_have_a_folder_of_their_own(mini: Ablation, tmp_path: Path) -> None:
     usual, other = plan(mini, [], tmp_path), plan(mini, ["trainer.max_epochs=7", "model=bert_base"], tmp_path)
     place = Place("CRF", "few", 2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -171,7 +171,7 @@ def _setting(ablation: Ablation, course: Course) -> Iterator[str]:
     yield f"Every arm: {' '.join([*ablation.settings, *ablation.for_model]) or 'the defaults'}{changed}"
     for name, setup in ablation.arms.items():
         evaluated = f", evaluated with {' '.join(setup.evaluate)}" if setup.evaluate else ""
-        yield f"Arm {name}: {' '.join(setup.train) or 'nothing else'}{evaluated}"
+        yield f"Arm {name}: {' '.join(setup.of_training) or 'nothing else'}{evaluated}"
     yield from (f"Condition {name}: {' '.join(words) or 'nothing else'}" for name, words in ablation.conditions.items() if name)
     yield from (f"Model {name}, trained before: {' '.join(words)}" for name, words in ablation.prepare.items())
     yield from (f"Steps are counted until {name} is {score:g}" for name, score in ablation.reach.items())

@@ -50,7 +50,12 @@ def _check(ablation: Ablation) -> None:
         raise _WrongError(f"seeds: {ablation.seeds}, but there is no verdict with fewer than {FEWEST}")
     if not ablation.select.startswith("validation/"):
         raise _WrongError(f"select: {ablation.select}, but what chooses an arm is a score of validation: validation/...")
-    everything = [*(setup.train for setup in ablation.arms.values()), *ablation.conditions.values(), ablation.settings, ablation.for_model]
+    everything = [
+        *(setup.of_training for setup in ablation.arms.values()),
+        *ablation.conditions.values(),
+        ablation.settings,
+        ablation.for_model,
+    ]
     for value in (word.partition("=")[2] for words in everything for word in words):
         if value.startswith(PREPARED):
             _known(value.removeprefix(PREPARED), ablation.prepare, "prepare")
@@ -150,7 +155,7 @@ def _words(value: Any, key: str) -> Words:
 def _setup(value: Any, key: str) -> Setup:
     if isinstance(value, list):
         return Setup(_words(value, key))
-    return _built(Setup, {"train": _words, "evaluate": _words}, value, key)
+    return _built(Setup, {"train": _words, "for_model": _words, "evaluate": _words}, value, key)
 
 
 def _contrast(value: Any, key: str) -> Contrast:
