@@ -45,7 +45,7 @@ def test_every_ablation_has_seeds_and_a_budget_as_promised(name: str) -> None:
     assert ablation.seeds >= (10 if len(ablation.arms) == 2 else 5)
     assert ablation.budget_minutes <= 25
     assert ablation.claim.endswith(".")
-    assert {contrast.baseline for contrast in ablation.contrasts} <= ablation.arms.keys()
+    assert {arm for contrast in ablation.contrasts for arm in contrast.baseline} <= ablation.arms.keys()
 
 
 def test_all_ablations_together_take_four_hours_at_most() -> None:
@@ -111,6 +111,8 @@ def contrast(**changes: Any) -> list[dict[str, Any]]:
         ({"arms": {"one": [], "two": {"trian": []}}}, "arms.two: there is no key 'trian'. Did you mean 'train'?"),
         ({"contrasts": contrast(baseline="plane")}, "contrasts[0]: arm: there is no 'plane'. Did you mean 'plain'?"),
         ({"contrasts": contrast(treatments="plain")}, "contrasts[0]: plain is held against itself"),
+        ({"contrasts": contrast(baseline=["CRF", "plain"])}, "contrasts[0]: CRF is held against itself"),
+        ({"contrasts": contrast(baseline=["legal", "plain"], statistic="failed")}, "contrasts[0]: statistic: shares of failed runs"),
         ({"contrasts": contrast(at="few")}, "contrasts[0]: condition: there is no 'few'."),
         ({"contrasts": contrast(), "conditions": {"few": ["data.limit=9"]}}, "contrasts[0]: condition: none is named. There are: few"),
         ({"contrasts": contrast(statistic="mode")}, "contrasts[0]: statistic: there is no 'mode'."),
@@ -154,6 +156,18 @@ def mini(tmp_path: Path) -> Ablation:
 def test_what_an_ablation_varies_cannot_be_set(word: str, message: str, mini: Ablation, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=message):
         plan(mini, [word], tmp_path)
+
+
+def test_what_suits_the_usual_model_is_left_out_for_another_one(tmp_path: Path) -> None:
+    arms = {"plain": ["head=token_linear"], "CRF": {"train": ["head=token_crf", "optimizer.lr=2e-5"], "for_model": ["optimizer.lr=2e-3"]}}
+    ablation = read_ablation(write(tmp_path, arms=arms, contrasts=contrast()))
+    usual, other = plan(ablation, [], tmp_path), plan(ablation, ["model=bert_base"], tmp_path)
+    place = Place("CRF", "", 0)
+    assert [word for word in usual.jobs[place] if word.startswith("optimizer.lr=")] == ["optimizer.lr=2e-3"]
+    assert [word for word in other.jobs[place] if word.startswith("optimizer.lr=")] == ["optimizer.lr=2e-5"]
+    assert not other.ablation.for_model
+    with pytest.raises(ConfigError, match=r"optimizer\.lr is what the arms of the ablation mini vary"):
+        plan(ablation, ["optimizer.lr=1"], tmp_path)
 
 
 def test_overrides_win_over_settings_and_have_a_folder_of_their_own(mini: Ablation, tmp_path: Path) -> None:

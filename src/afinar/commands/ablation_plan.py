@@ -80,10 +80,11 @@ def plan(ablation: Ablation, words: Sequence[str], output: Path, seeds: int | No
         common.append(LOGGER)
     root = output / "ablations"
     common = [word for word in common if not word.startswith("output=")] + [f"output={quoted(str(root))}", f"name={name}"]
-    usual = () if "model" in fixed_keys(own) or "model.name" in fixed_keys(own) else ablation.for_model
-    settings = (CHECKPOINT, *ablation.settings, *usual)
+    if {"model", "model.name"} & set(fixed_keys(own)):
+        ablation = ablation.for_another_model()
+    settings = (CHECKPOINT, *ablation.settings, *ablation.for_model)
     jobs = {
-        Place(arm, condition, seed): tuple(one_job([*settings, *under, *setup.train, *own, f"seed={seed}"]))
+        Place(arm, condition, seed): tuple(one_job([*settings, *under, *setup.of_training, *own, f"seed={seed}"]))
         for condition, under in ablation.conditions.items()
         for arm, setup in ablation.arms.items()
         for seed in range(seeds or ablation.seeds)
@@ -103,7 +104,10 @@ def _check(ablation: Ablation, words: Sequence[str]) -> None:
         raise ConfigError(f"{several[0]} names several values: an ablation takes one for all of its arms")
     varied = {
         key: what
-        for what, options in (("arms", [setup.train for setup in ablation.arms.values()]), ("conditions", ablation.conditions.values()))
+        for what, options in (
+            ("arms", [setup.of_training for setup in ablation.arms.values()]),
+            ("conditions", ablation.conditions.values()),
+        )
         for option in options
         for key in fixed_keys(option)
     }

@@ -16,6 +16,7 @@ from afinar.callbacks.wandb import WandbTracker
 from afinar.checkpoints import read_checkpoint
 from afinar.commands.symmetry import look_again, write_symmetry
 from afinar.console import err, say, table
+from afinar.demo_vectors import resolve_word_vectors
 from afinar.errors import ConfigError, nearest
 from afinar.experiment import Experiment, build
 from afinar.metrics.names import is_overall
@@ -32,6 +33,7 @@ def train(config: DictConfig, run: RunFolder) -> None:
         UserError: whatever a person can put right.
     """
     config.model.name = resolve_model(str(config.model.name))
+    config.model.word_vectors = resolve_word_vectors(config.model.word_vectors)
     experiment = build(config, run)
     exit_code = 1
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 Words = tuple[str, ...]
 """Overrides, as they are typed after `afinar train`."""
@@ -23,11 +23,18 @@ class Setup:
 
     Attributes:
         train: overrides of its training; arms with the same share it.
+        for_model: the same, chosen for the usual backbone: left out where another one is asked for; else they count, not those of `train`.
         evaluate: overrides of the evaluation of the trained model; none for the training's own.
     """
 
     train: Words = ()
+    for_model: Words = ()
     evaluate: Words = ()
+
+    @property
+    def of_training(self) -> Words:
+        """All overrides of its training; of two values of one key the last counts."""
+        return (*self.train, *self.for_model)
 
 
 @dataclass(frozen=True)
@@ -36,8 +43,8 @@ class Contrast:
 
     Attributes:
         says: the part, as a sentence.
-        baseline: an arm.
-        treatments: an arm, or several, of which validation chooses one.
+        baseline: an arm, or several, of which validation chooses one: where both sides are to have the rate that suits them.
+        treatments: the same.
         at: the condition; may be left out where there is one.
         baseline_at: the condition of the baseline, where it is another one.
         beyond: another condition: the effect must be greater at `at` than there, by the smallest effect.
@@ -52,7 +59,7 @@ class Contrast:
     """
 
     says: str
-    baseline: str
+    baseline: tuple[str, ...]
     treatments: tuple[str, ...]
     at: str = EVERYWHERE
     baseline_at: str | None = None
@@ -120,3 +127,7 @@ class Ablation:
     def metrics(self) -> tuple[str, ...]:
         """Every score that is judged, that of the ablation first."""
         return tuple(dict.fromkeys([self.metric, *(contrast.metric for contrast in self.contrasts if contrast.metric)]))
+
+    def for_another_model(self) -> Ablation:
+        """Return the same ablation without what was chosen for the usual backbone."""
+        return replace(self, for_model=(), arms={name: replace(setup, for_model=()) for name, setup in self.arms.items()})

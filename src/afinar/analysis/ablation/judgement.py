@@ -48,6 +48,7 @@ class Part:
         smallest: effect of interest.
         estimate: what was found.
         chosen: of several treatments, how many seeds each was chosen for, by condition.
+        chosen_baseline: the same of several baselines.
         verdict: on this part.
         notes: what a reader must know of it, a line each.
     """
@@ -56,6 +57,7 @@ class Part:
     smallest: float
     estimate: Estimate
     chosen: Mapping[str, Mapping[str, int]]
+    chosen_baseline: Mapping[str, Mapping[str, int]]
     verdict: Verdict
     notes: tuple[str, ...] = ()
 
@@ -71,8 +73,9 @@ class Judgement:
 def judge(ablation: Ablation, results: Results, seed: int = 0) -> Judgement:
     """Judge a claim by the runs of its ablation.
 
-    Where a part has several treatments, each half of the seeds is judged with the one that the other half's validation scores choose. So
-    no run has a say in what it is judged for: chosen by its own runs, an arm's luck would count as its merit. Test scores choose nothing.
+    Where a part has several treatments, or several baselines, each half of the seeds is judged with the one that the other half's
+    validation scores choose. So no run has a say in what it is judged for: chosen by its own runs, an arm's luck would count as its merit.
+    Test scores choose nothing.
 
     How often arms that are no better are called better by more than 0, instead of 2.5%, in 20,000 simulations each, 10 seeds (standard
     error 0.1%); "luck" is the correlation between the validation and the test score of runs of one arm:
@@ -133,14 +136,17 @@ class _Comparison:
             estimate = self._failed()
             enough = estimate.pairs >= FEWEST
             verdict = verdict_of(estimate.interval, smallest) if enough else Verdict.INCONCLUSIVE
-            return Part(contrast, smallest, estimate, {}, verdict, () if enough else (_too_few(estimate.pairs),))
+            return Part(contrast, smallest, estimate, {}, {}, verdict, () if enough else (_too_few(estimate.pairs),))
         seeds = self._seeds()
-        chosen = {condition: self._chosen(condition, seeds) for condition in self._conditions}
-        estimate = self._estimate(chosen, seeds)
+        treatments = {condition: self._chosen(contrast.treatments, condition, seeds) for condition in self._conditions}
+        places = [self._baseline_at(condition) for condition in self._conditions]
+        baseline = {condition: self._chosen(contrast.baseline, condition, seeds) for condition in places}
+        seeds = [seed for seed in seeds if all(seed in arms for arms in (*treatments.values(), *baseline.values()))]
+        estimate = self._estimate(self._rows(treatments, seeds), self._rows(baseline, seeds))
         verdict, notes = self._verdict(estimate, smallest)
-        several = len(contrast.treatments) > 1
-        counted = {condition: Counter(arms.values()) for condition, arms in chosen.items()} if several else {}
-        return Part(contrast, smallest, estimate, counted, verdict, notes)
+        return Part(
+            contrast, smallest, estimate, _counted(contrast.treatments, treatments), _counted(contrast.baseline, baseline), verdict, notes
+        )
 
     @property
     def _conditions(self) -> tuple[str, ...]:
@@ -157,41 +163,41 @@ class _Comparison:
     def _cell(self, arm: str, condition: str) -> Cell:
         return self.results.get((arm, condition), Cell())
 
-    def _baseline(self, condition: str) -> Cell:
-        return self._cell(self.contrast.baseline, self.contrast.baseline_at or condition)
+    def _baseline_at(self, condition: str) -> str:
+        return self.contrast.baseline_at or condition
 
     def _seeds(self) -> list[int]:
         """Return the seeds that all arms have, with every score that is needed."""
-        needed = {self._metric, *([self.ablation.select] if len(self.contrast.treatments) > 1 else [])}
+        sides = (self.contrast.treatments, self.contrast.baseline)
+        needed = {self._metric, *([self.ablation.select] if any(len(arms) > 1 for arms in sides) else [])}
         cells = [self._cell(arm, condition) for arm in self.contrast.treatments for condition in self._conditions]
-        cells += [self._baseline(condition) for condition in self._conditions]
+        cells += [self._cell(arm, self._baseline_at(condition)) for arm in self.contrast.baseline for condition in self._conditions]
         return sorted(set.intersection(*({seed for seed, row in cell.rows.items() if needed <= row.scores.keys()} for cell in cells)))
 
-    def _chosen(self, condition: str, seeds: Sequence[int]) -> dict[int, str]:
-        """Return the treatment that each seed is judged with."""
-        several = len(self.contrast.treatments) > 1
+    def _chosen(self, arms: Sequence[str], condition: str, seeds: Sequence[int]) -> dict[int, str]:
+        """Return the one of several arms that each seed is judged with."""
+        several = len(arms) > 1
         if several and len(seeds) < 2:
             return {}
         select = self.ablation.select if several else self._metric
-        scores = {arm: {seed: self._cell(arm, condition).rows[seed].scores[select] for seed in seeds} for arm in self.contrast.treatments}
+        scores = {arm: {seed: self._cell(arm, condition).rows[seed].scores[select] for seed in seeds} for arm in arms}
         return choose(scores, direction(select) == "min")
 
-    def _estimate(self, chosen: Mapping[str, Mapping[int, str]], seeds: Sequence[int]) -> Estimate:
+    def _rows(self, chosen: Mapping[str, Mapping[int, str]], seeds: Sequence[int]) -> list[list[Row]]:
+        """Return the runs of each seed, at each condition."""
+        return [[self._cell(arms[seed], condition).rows[seed] for seed in seeds] for condition, arms in chosen.items()]
+
+    def _estimate(self, treatments: Sequence[list[Row]], baselines: Sequence[list[Row]]) -> Estimate:
+        """Return the effect of the treatments at the first condition, less that at the second where there is one."""
         contrast = self.contrast
-        seeds = [seed for seed in seeds if all(seed in arms for arms in chosen.values())]
-        first, *second = self._conditions
-        treatment = [[self._cell(chosen[first][seed], first).rows[seed] for seed in seeds]]
-        baseline = [[self._baseline(first).rows[seed] for seed in seeds]]
-        for condition in second:
-            treatment.append([self._baseline(condition).rows[seed] for seed in seeds])
-            baseline.append([self._cell(chosen[condition][seed], condition).rows[seed] for seed in seeds])
+        treatment, baseline = [treatments[0], *baselines[1:]], [baselines[0], *treatments[1:]]
         ours, theirs = self._sums(treatment), self._sums(baseline)
         generator = np.random.default_rng(self.seed)
         if contrast.statistic == "median":
             return estimates.median(ours, theirs, self._lower)
         if contrast.statistic == "spread":
             return estimates.spread(ours, theirs)
-        if contrast.relative and not second:
+        if contrast.relative and not contrast.beyond:
             found = estimates.relative(ours, theirs, self._lower)
         else:
             found = self._over_examples(treatment, baseline, generator) or estimates.over_seeds(ours, theirs, self._lower, generator)
@@ -222,7 +228,10 @@ class _Comparison:
     def _failed(self) -> Estimate:
         shares = [
             [not has_learned(row, self.ablation) for row in cell.rows.values()] + [True for _ in cell.failed]
-            for cell in (self._cell(self.contrast.treatments[0], self.contrast.at), self._baseline(self.contrast.at))
+            for cell in (
+                self._cell(self.contrast.treatments[0], self.contrast.at),
+                self._cell(self.contrast.baseline[0], self._baseline_at(self.contrast.at)),
+            )
         ]
         if not all(shares):
             return Estimate(None, None, 0, "shares of runs")
@@ -242,8 +251,8 @@ class _Comparison:
     def _left_out(self) -> tuple[list[str], list[str]]:
         """Return lines on runs that make the effect look greater by what they lack, and on those that make it look smaller."""
         first, *second = self._conditions
-        treatments, baseline = self.contrast.treatments, [self.contrast.baseline]
-        raising, lowering = self._lacking(treatments, first), self._lacking(baseline, self.contrast.baseline_at or first)
+        treatments, baseline = self.contrast.treatments, self.contrast.baseline
+        raising, lowering = self._lacking(treatments, first), self._lacking(baseline, self._baseline_at(first))
         for condition in second:
             raising += self._lacking(baseline, condition)
             lowering += self._lacking(treatments, condition)
@@ -258,6 +267,11 @@ class _Comparison:
             if late := sum(never(self._metric) in row.scores for row in cell.rows.values()):
                 lines.append(f"{late} {of} never got there and count as if they had at their last step, which flatters it")
         return lines
+
+
+def _counted(arms: Sequence[str], chosen: Mapping[str, Mapping[int, str]]) -> dict[str, Mapping[str, int]]:
+    """Return how many seeds each of several arms was chosen for, by condition."""
+    return {condition: Counter(found.values()) for condition, found in chosen.items()} if len(arms) > 1 else {}
 
 
 def _too_few(pairs: int) -> str:

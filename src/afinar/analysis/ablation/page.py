@@ -64,10 +64,10 @@ def _verdict(ablation: Ablation, judgement: Judgement, course: Course) -> Sectio
 
 def _scores(ablation: Ablation, results: Results) -> Section:
     chosen = (
-        f"Where a part has several treatments, each half of the seeds is judged with the one that has the best mean {ablation.select} over "
-        "the other half."
+        f"Where a part has several treatments, or several baselines, each half of the seeds is judged with the one that has the best mean "
+        f"{ablation.select} over the other half."
     )
-    several = any(len(contrast.treatments) > 1 for contrast in ablation.contrasts)
+    several = any(len(contrast.treatments) + len(contrast.baseline) > 2 for contrast in ablation.contrasts)
     said = f"The test set was scored once for each run, and chose nothing. {chosen if several else ''}".strip()
     return Section("Scores", (Table("Means over seeds, and how far these lie apart", scores_grid(ablation, results)), Text(said)))
 
@@ -104,16 +104,20 @@ def parts_grid(judgement: Judgement) -> Grid:
 
 def _part_lines(ablation: Ablation, part: Part, place: int) -> Iterator[str]:
     contrast = part.contrast
-    treatment = contrast.treatments[0] if len(contrast.treatments) == 1 else f"the best of {', '.join(contrast.treatments)} by validation"
+    treatment, baseline = _one_of(contrast.treatments), _one_of(contrast.baseline)
     at = f", at {contrast.at}" if contrast.at else ""
     baseline_at = f" at {contrast.baseline_at}" if contrast.baseline_at else ""
     beyond = f", minus the same at {contrast.beyond}" if contrast.beyond else ""
-    what = f"{treatment}{at} against {contrast.baseline}{baseline_at}{beyond}: {units(ablation, part)}"
+    what = f"{treatment}{at} against {baseline}{baseline_at}{beyond}: {units(ablation, part)}"
     yield f"Part {place}: {what}. The smallest effect of interest is {part.smallest:+g}: {contrast.why or ablation.why}."
-    for condition, counts in part.chosen.items():
+    for condition, counts in (*part.chosen.items(), *part.chosen_baseline.items()):
         chosen = ", ".join(f"{arm} for {count} of {sum(counts.values())} seeds" for arm, count in counts.items())
         yield f"Chosen{f' at {condition}' if condition else ''} in part {place}: {chosen}."
     yield from (f"Part {place}: {note}." for note in part.notes)
+
+
+def _one_of(arms: Sequence[str]) -> str:
+    return arms[0] if len(arms) == 1 else f"the best of {', '.join(arms)} by validation"
 
 
 def scores_grid(ablation: Ablation, results: Results) -> Grid:
@@ -167,7 +171,7 @@ def _setting(ablation: Ablation, course: Course) -> Iterator[str]:
     yield f"Every arm: {' '.join([*ablation.settings, *ablation.for_model]) or 'the defaults'}{changed}"
     for name, setup in ablation.arms.items():
         evaluated = f", evaluated with {' '.join(setup.evaluate)}" if setup.evaluate else ""
-        yield f"Arm {name}: {' '.join(setup.train) or 'nothing else'}{evaluated}"
+        yield f"Arm {name}: {' '.join(setup.of_training) or 'nothing else'}{evaluated}"
     yield from (f"Condition {name}: {' '.join(words) or 'nothing else'}" for name, words in ablation.conditions.items() if name)
     yield from (f"Model {name}, trained before: {' '.join(words)}" for name, words in ablation.prepare.items())
     yield from (f"Steps are counted until {name} is {score:g}" for name, score in ablation.reach.items())

@@ -50,18 +50,25 @@ def _check(ablation: Ablation) -> None:
         raise _WrongError(f"seeds: {ablation.seeds}, but there is no verdict with fewer than {FEWEST}")
     if not ablation.select.startswith("validation/"):
         raise _WrongError(f"select: {ablation.select}, but what chooses an arm is a score of validation: validation/...")
-    everything = [*(setup.train for setup in ablation.arms.values()), *ablation.conditions.values(), ablation.settings, ablation.for_model]
+    everything = [
+        *(setup.of_training for setup in ablation.arms.values()),
+        *ablation.conditions.values(),
+        ablation.settings,
+        ablation.for_model,
+    ]
     for value in (word.partition("=")[2] for words in everything for word in words):
         if value.startswith(PREPARED):
             _known(value.removeprefix(PREPARED), ablation.prepare, "prepare")
     for place, contrast in enumerate(ablation.contrasts):
         at = f"contrasts[{place}]"
-        for arm in (contrast.baseline, *contrast.treatments):
+        for arm in (*contrast.baseline, *contrast.treatments):
             _known(arm, ablation.arms, f"{at}: arm")
-        if contrast.baseline in contrast.treatments and contrast.baseline_at in (None, contrast.at):
-            raise _WrongError(f"{at}: {contrast.baseline} is held against itself")
+        if (both := set(contrast.baseline) & set(contrast.treatments)) and contrast.baseline_at in (None, contrast.at):
+            raise _WrongError(f"{at}: {min(both)} is held against itself")
         for condition in (contrast.at, *(name for name in (contrast.baseline_at, contrast.beyond) if name is not None)):
             _known(condition, ablation.conditions, f"{at}: condition")
+        if contrast.statistic == "failed" and len(contrast.treatments) + len(contrast.baseline) > 2:
+            raise _WrongError(f"{at}: statistic: shares of failed runs are those of one arm and one baseline; name one of each")
         if contrast.beyond is not None and contrast.baseline_at is not None:
             raise _WrongError(f"{at}: beyond and baseline_at do not go together")
         if (contrast.metric or ablation.metric).startswith("train/") and contrast.lower is None:
@@ -148,7 +155,7 @@ def _words(value: Any, key: str) -> Words:
 def _setup(value: Any, key: str) -> Setup:
     if isinstance(value, list):
         return Setup(_words(value, key))
-    return _built(Setup, {"train": _words, "evaluate": _words}, value, key)
+    return _built(Setup, {"train": _words, "for_model": _words, "evaluate": _words}, value, key)
 
 
 def _contrast(value: Any, key: str) -> Contrast:
@@ -167,7 +174,7 @@ def _by_name(convert: Converter[T]) -> Converter[dict[str, T]]:
 
 _CONTRAST: Mapping[str, Converter[Any]] = {
     "says": _text,
-    "baseline": _text,
+    "baseline": _texts,
     "treatments": _texts,
     "at": _text,
     "baseline_at": _text,

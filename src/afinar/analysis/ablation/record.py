@@ -51,7 +51,12 @@ def _part(ablation: Ablation, part: Part) -> Mapping[str, Any]:
         "method": estimate.method,
         "pairs": estimate.pairs,
         "smallest_effect": part.smallest,
-        "chosen": {condition: dict(counts) for condition, counts in part.chosen.items()},
+        "chosen": _plain(part.chosen),
+        "chosen_baseline": _plain(part.chosen_baseline),
         "verdict": str(part.verdict),
         "notes": list(part.notes),
     }
+
+
+def _plain(chosen: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
+    return {condition: dict(counts) for condition, counts in chosen.items()}
