@@ -64,12 +64,16 @@ def _verdict(ablation: Ablation, judgement: Judgement, course: Course) -> Sectio
 
 def _scores(ablation: Ablation, results: Results) -> Section:
     chosen = (
-        f"Where a part has several treatments, each half of the seeds is judged with the one that has the best mean {ablation.select} over "
-        "the other half."
+        f"Where a part has several treatments, each half of the seeds is judged with the one that has the best mean "
+        f"{' or '.join(dict.fromkeys(map(ablation.select_of, ablation.conditions)))} over the other half."
     )
     several = any(len(contrast.treatments) > 1 for contrast in ablation.contrasts)
     said = f"The test set was scored once for each run, and chose nothing. {chosen if several else ''}".strip()
-    return Section("Scores", (Table("Means over seeds, and how far these lie apart", scores_grid(ablation, results)), Text(said)))
+    tables = [
+        Table("Means over seeds, and how far these lie apart", scores_grid(ablation, results, metric))
+        for metric in dict.fromkeys(map(ablation.metric_of, ablation.conditions))
+    ]
+    return Section("Scores", (*tables, Text(said)))
 
 
 def _runs(ablation: Ablation, results: Results) -> Iterator[Section]:
@@ -78,7 +82,7 @@ def _runs(ablation: Ablation, results: Results) -> Iterator[Section]:
         cells = {arm: results[arm, condition].rows for arm in ablation.arms if (arm, condition) in results}
         arms = tuple(Arm({"arm": arm}, tuple(rows[seed] for seed in sorted(rows))) for arm, rows in cells.items() if rows)
         if arms:
-            comparison = compare_arms(Arms(arms, ("arm",), ()), [ablation.metric])
+            comparison = compare_arms(Arms(arms, ("arm",), ()), [ablation.metric_of(condition)])
             plots = (every_seed(comparison, 0), *islice(learning_curves(comparison), 1))
             title = f"Runs: {condition}" if condition else "Runs"
             yield Section(title, tuple(replace(plot, name=f"{plot.name}-{place}") for plot in plots))
@@ -116,9 +120,11 @@ def _part_lines(ablation: Ablation, part: Part, place: int) -> Iterator[str]:
     yield from (f"Part {place}: {note}." for note in part.notes)
 
 
-def scores_grid(ablation: Ablation, results: Results) -> Grid:
-    """Return a row for each arm under each condition, in the order of the ablation: scores over seeds, failed runs, seconds."""
-    metrics = list(dict.fromkeys([ablation.select, *ablation.metrics]))
+def scores_grid(ablation: Ablation, results: Results, metric: str) -> Grid:
+    """Return a row for each arm under each condition that has a metric: scores over seeds, failed runs, seconds."""
+    conditions = [condition for condition in ablation.conditions if ablation.metric_of(condition) == metric]
+    judged = [name for condition in conditions for name in ablation.metrics_of(condition)]
+    metrics = list(dict.fromkeys([ablation.select_of(conditions[0]), metric, *judged]))
     named = any(ablation.conditions)
     columns = [
         *(["condition"] if named else []),
@@ -128,16 +134,18 @@ def scores_grid(ablation: Ablation, results: Results) -> Grid:
         *(column for metric in metrics for column in (metric, "sd", "95% interval")),
     ]
     rows = [
-        (*([condition] if named else []), arm, *_cells(ablation, results.get((arm, condition), Cell()), metrics))
-        for condition in ablation.conditions
+        (*([condition] if named else []), arm, *_cells(ablation, results.get((arm, condition), Cell()), condition, metrics))
+        for condition in conditions
         for arm in ablation.arms
     ]
     return Grid((*columns, "train s"), tuple(rows), frozenset(range(1 + named, len(columns) + 1)))
 
 
-def _cells(ablation: Ablation, cell: Cell, metrics: Sequence[str]) -> Iterator[str]:
+def _cells(ablation: Ablation, cell: Cell, condition: str, metrics: Sequence[str]) -> Iterator[str]:
     yield str(len(cell.rows))
-    yield f"{len(cell.failed) + sum(not has_learned(row, ablation) for row in cell.rows.values())} of {len(cell.failed) + len(cell.rows)}"
+    learned = sum(has_learned(row, ablation, condition) for row in cell.rows.values())
+    tried = len(cell.failed) + len(cell.rows)
+    yield f"{tried - learned} of {tried}"
     for metric in metrics:
         summary = summarize([row.scores[metric] for row in cell.rows.values() if metric in row.scores])
         yield from (number(summary.mean), number(summary.deviation), interval_of(summary.interval))
