@@ -1,4 +1,4 @@
-"""What `model.name` may be besides a hub name or a folder: the project's own tiny model, or a run to go on from."""
+"""What `model.name` may be besides a hub name or a folder: the project's own tiny model, the same without weights, a run to go on from."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -25,6 +27,7 @@ from afinar.run_folder import RunFolder, find_runs
 from afinar.stored import load_run
 
 TINY = "tiny"
+BLANK = "blank/"
 TINY_EXPERIMENT = "tiny_pretraining"
 
 TINY_CONFIG = {
@@ -43,11 +46,17 @@ TINY_VOCABULARY = 2000
 def resolve_model(name: str) -> str:
     """Return the hub name or folder that `name` stands for.
 
-    ``tiny`` is pre-trained on first use and kept in the cache; a run folder stands for its best model, so that one can
-    pre-train on one's own text and fine-tune from that run.
+    ``tiny`` is pre-trained on first use and kept in the cache; ``blank/N`` is the same network without weights, with a vocabulary of at
+    most N pieces, to pre-train from (``model.weights=random``); a run folder stands for its best model, so that one can pre-train on one's
+    own text and fine-tune from that run.
+
+    Raises:
+        ConfigError: ``blank/`` is followed by no number, or by too small a one.
     """
     if name == TINY:
         return str(tiny_folder())
+    if name.startswith(BLANK):
+        return str(blank_folder(name.removeprefix(BLANK)))
     run = RunFolder(Path(name).expanduser())
     return str(_model_of(run)) if run.exists else name
 
@@ -76,14 +85,36 @@ def tiny_folder() -> Path:
     Raises:
         UserError: if the pre-training fails.
     """
-    folder = cache_root() / "models" / f"{TINY}-{tiny_key()}"
+    return _kept(TINY, _build_tiny)
+
+
+def blank_folder(size: str) -> Path:
+    """Return the folder of the tiny model without weights, with a vocabulary of at most `size` pieces.
+
+    Raises:
+        ConfigError: `size` is no number, or too small for the alphabet.
+    """
+    if not size.isdecimal():
+        raise ConfigError(f"model.name={BLANK}{size}: say how many pieces its vocabulary may have, as in {BLANK}{TINY_VOCABULARY}")
+    return _kept(f"blank-{size}", partial(_build_blank, size=int(size)))
+
+
+def _kept(name: str, build: Callable[[Path], None]) -> Path:
+    """Return a folder of the cache; build it where it is absent."""
+    folder = cache_root() / "models" / f"{name}-{tiny_key()}"
     if (folder / "config.json").is_file():
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{folder}.lock"):
         if not (folder / "config.json").is_file():
-            _build_tiny(folder)
+            build(folder)
     return folder
+
+
+def _build_blank(folder: Path, size: int) -> None:
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".blank-") as temporary:
+        write_blank(Path(temporary) / "model", size)
+        shutil.move(Path(temporary) / "model", folder)
 
 
 def tiny_key() -> str:
@@ -124,9 +155,9 @@ def _restore_dropout(file: Path) -> None:
     file.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
-def write_blank(folder: Path) -> None:
-    """Write the tiny model without weights: a network configuration, and a tokenizer trained on the demo text."""
+def write_blank(folder: Path, size: int = TINY_VOCABULARY) -> None:
+    """Write the tiny model without weights: a network configuration, and a tokenizer of at most `size` pieces trained on the demo text."""
     documents = generate("text", "train", size=6000, seed=0)
-    tokens = train_wordpiece((sentence for row in documents for sentence in row["sentences"]), size=TINY_VOCABULARY)
+    tokens = train_wordpiece((sentence for row in documents for sentence in row["sentences"]), size=size)
     save_tokenizer(tokens, folder, max_length=TINY_CONFIG["max_position_embeddings"])  # type: ignore[arg-type]
     (folder / "config.json").write_text(json.dumps({**TINY_CONFIG, "vocab_size": len(tokens)}, indent=2) + "\n", encoding="utf-8")

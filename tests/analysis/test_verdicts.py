@@ -171,7 +171,12 @@ def cell(test: Sequence[float], validation: Sequence[float] | None = None, faile
     return Cell({seed: row(seed, test_accuracy=one, validation_accuracy=other) for seed, (one, other) in pairs}, failed or {})
 
 
-def ablation(*contrasts: Contrast, arms: Sequence[str] = ("without", "with"), floor: float | None = None) -> Ablation:
+def ablation(
+    *contrasts: Contrast,
+    arms: Sequence[str] = ("without", "with"),
+    floor: float | None = None,
+    metric_at: Mapping[str, str] | None = None,
+) -> Ablation:
     return Ablation(
         name="a",
         claim="It helps.",
@@ -186,6 +191,7 @@ def ablation(*contrasts: Contrast, arms: Sequence[str] = ("without", "with"), fl
         budget_minutes=1,
         conditions={"few": (), "many": ()},
         floor=floor,
+        metric_at=metric_at or {},
     )
 
 
@@ -326,6 +332,25 @@ def test_a_run_that_learned_nothing_counts_as_failed() -> None:
     assert not has_learned(row(0, test_accuracy=0.5), ablation(fails, floor=0.5))
     assert has_learned(row(0, test_accuracy=0.5), ablation(fails))
     assert not has_learned(row(0, test_accuracy=float("nan")), ablation(fails))
+
+
+def test_a_condition_of_another_task_is_judged_by_its_own_metric() -> None:
+    wave = generator(5).normal(0, 0.002, 6)
+    contrasts = [Contrast(at, ("without",), ("with", "worse"), at=at) for at in ("few", "numbers")]
+    results = {
+        (arm, "few"): Cell({seed: row(seed, test_accuracy=score + wave[seed], validation_accuracy=score) for seed in range(6)})
+        for arm, score in (("without", 0.5), ("with", 0.6), ("worse", 0.4))
+    }
+    results |= {
+        (arm, "numbers"): Cell({seed: row(seed, test_mse=score + wave[seed], validation_mse=score) for seed in range(6)})
+        for arm, score in (("without", 0.5), ("with", 0.7), ("worse", 0.2))
+    }
+    found = judge(ablation(*contrasts, arms=("without", "with", "worse"), metric_at={"numbers": "test/mse"}), results)
+    assert [part.estimate.effect for part in found.parts] == pytest.approx([0.1, 0.3])
+    assert [part.chosen[part.contrast.at] for part in found.parts] == [{"with": 6}, {"worse": 6}]
+    numbers_row = results["with", "numbers"].rows[0]
+    assert has_learned(numbers_row, ablation(*contrasts, metric_at={"numbers": "test/mse"}, floor=0.9), "numbers")
+    assert not has_learned(numbers_row, ablation(*contrasts, metric_at={"numbers": "test/mse"}), "few")
 
 
 def test_a_count_of_weights_is_exact_though_seeds_do_not_change_it() -> None:

@@ -120,6 +120,19 @@ def contrast(**changes: Any) -> list[dict[str, Any]]:
         ({"contrasts": contrast(aside=True)}, "contrasts: none is part of the claim"),
         ({"contrasts": {"a": 1}}, "contrasts: {'a': 1} is no list"),
         ({"contrasts": contrast(metric="train/seconds", smallest_effect=1)}, "contrasts[0]: lower: say of a figure of training"),
+        ({"metric_at": {"few": "test/mse"}}, "metric_at: condition: there is no 'few'."),
+        (
+            {"metric_at": {"few": "test/mse"}, "conditions": {"few": ["data.limit=9"]}, "contrasts": contrast(at="few")},
+            "contrasts[0]: smallest_effect: that of the ablation is in other units",
+        ),
+        (
+            {
+                "metric_at": {"few": "test/mse"},
+                "conditions": {"few": ["data.limit=9"], "many": ["data.limit=99"]},
+                "contrasts": contrast(at="few", baseline_at="many"),
+            },
+            "contrasts[0]: metric: the conditions have different ones",
+        ),
         ({"by_construction": "yes"}, "by_construction: 'yes' is neither true nor false"),
         ({"settings": ["model.name=prepared/half"]}, "prepare: there is no 'half'. There are: none"),
     ],

@@ -62,6 +62,36 @@ def test_joint_batches_are_the_tokenizers_own(
     assert batch.tokens == int(expected["attention_mask"].sum()) == int(examples.lengths.sum())
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(
+    ("pairing", "separated", "typed"), [("unseparated", False, True), ("untyped", True, False), ("unmarked", False, False)]
+)
+def test_what_marks_the_texts_of_a_pair_can_be_left_out(
+    tokenizers: dict[str, Any], family: str, pairing: str, separated: bool, typed: bool, tmp_path: Path
+) -> None:
+    tokenizer = tokenizers[family]
+    pairs = [("filme bom", "som ruim péssimo"), ("história", "não gostei")]
+    _, examples, collate = encode(f"joint_{pairing}", tokenizer, pairs, tmp_path)
+    for row, pair in enumerate(pairs):
+        own = tokenizer(*pair)
+        owners = own.sequence_ids(0)
+        kept = [place for place, owner in enumerate(owners) if separated or owner is not None or place in (0, len(owners) - 1)]
+        batch = collate(examples[[row]])
+        assert batch.inputs["input_ids"].tolist() == [[own["input_ids"][place] for place in kept]]
+        assert batch.inputs["attention_mask"].all()
+        assert examples.lengths[row] == len(kept) == batch.tokens
+        if "token_type_ids" in batch.inputs:
+            types = own["token_type_ids"]
+            assert batch.inputs["token_type_ids"].tolist() == [[types[place] if typed else types[1] for place in kept]]
+
+
+def test_room_is_not_kept_for_a_separator_that_is_left_out(tokenizers: dict[str, Any], tmp_path: Path) -> None:
+    for pairing in ("joint", "joint_unseparated"):
+        _, examples, collate = encode(pairing, tokenizers["bert"], [("som " * 30, "bom " * 30)], tmp_path, max_length=20)
+        assert collate(examples[[0]]).inputs["input_ids"].shape == (1, 20)
+        assert examples.kept.sum() == 17 + (pairing != "joint")
+
+
 @given(first=st.integers(0, 60), second=st.integers(0, 60), limit=st.integers(2, 40))
 def test_longest_first_keeps_what_fits(first: int, second: int, limit: int) -> None:
     (kept,) = longest_first(np.array([[first, second]]), limit)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,6 +43,18 @@ class Frame:
     def before(self) -> int:
         """Number of special tokens before the first text."""
         return len(self.special[0])
+
+    def without_separator(self) -> Frame:
+        """Return the frame with nothing between the texts."""
+        first, *between, last = zip(self.special, self.special_types, strict=True)
+        emptied = [first, *((ids[:0], types[:0]) for ids, types in between), last]
+        return replace(self, special=tuple(ids for ids, _ in emptied), special_types=tuple(types for _, types in emptied))
+
+    def of_one_type(self) -> Frame:
+        """Return the frame in which every token has the type of the first text."""
+        one = self.text_types[0]
+        special_types = tuple(np.full_like(types, one) for types in self.special_types)
+        return replace(self, special_types=special_types, text_types=(one,) * len(self.text_types))
 
     @classmethod
     def of(cls, tokenizer: PreTrainedTokenizerBase) -> Frame:

@@ -17,7 +17,7 @@ class PairClassificationData(PairsData[tuple[str, ...]]):
         text_column, text_pair_column: the columns of the first and the second text.
         label_column, labels, multi_label, label_separator: see `SequenceClassificationData`.
         max_length: positions of the longest input, special tokens included: of the pair in joint encoding, of each text in separate ones.
-        pairing: ``"joint"`` or ``"separate"``; see `pair_inputs`.
+        pairing: ``"joint"``, a variant of it, or ``"separate"``; see `pair_inputs`.
         swap_pairs: train on (b, a) as well.
         symmetric: the relation has no direction: evaluations say how far predictions depend on the order.
         pad_to_multiple_of: round the padded length of a batch up.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
@@ -116,13 +117,17 @@ class PairInputs(ABC):
 def pair_inputs(
     pairing: str, columns: tuple[str, str], max_length: int, swap: bool, symmetric: bool, pad_to_multiple_of: int | None
 ) -> PairInputs:
-    """Return `JointPairs` for ``"joint"``, `SeparatePairs` for ``"separate"``; see `PairInputs` for the arguments.
+    """Return how pairs are encoded; see `PairInputs` for the other arguments.
+
+    Args:
+        pairing: ``"joint"`` (`JointPairs`), or, to find out what marks each text, ``"joint_unseparated"`` (nothing between the texts),
+            ``"joint_untyped"`` (one token type) and ``"joint_unmarked"`` (neither); ``"separate"`` (`SeparatePairs`).
 
     Raises:
         ConfigError: another pairing.
     """
     if pairing not in _PAIRINGS:
-        raise ConfigError(f"data.pairing={pairing} is unknown: choose {' or '.join(_PAIRINGS)}.{nearest(pairing, _PAIRINGS)}")
+        raise ConfigError(f"data.pairing={pairing} is unknown: choose one of {', '.join(_PAIRINGS)}.{nearest(pairing, _PAIRINGS)}")
     return _PAIRINGS[pairing](columns, max_length, swap, symmetric, pad_to_multiple_of)
 
 
@@ -166,21 +171,42 @@ class JointExamples(TorchDataset[RawBatch]):
         return RawBatch(index, (cut[::2], cut[1::2]), {name: values[index] for name, values in self._fields.items()})
 
 
+Reframe = Callable[[Frame], Frame]
+
+
 class JointPairs(PairInputs):
-    """Both texts in one input (mlm, bert)."""
+    """Both texts in one input (mlm, bert).
+
+    Args:
+        reframe: changes what the tokenizer puts around the texts; None for its own.
+        others: see `PairInputs`.
+    """
 
     sides = 1
     _how = "the longer text first"
 
+    def __init__(self, *options: Any, reframe: Reframe | None = None) -> None:
+        super().__init__(*options)
+        self._reframe = reframe
+
     def examples(
         self, tables: PairTable, positions: Rows, fields: Mapping[str, NDArray[Any]], tokenizer: PreTrainedTokenizerBase, split: str
     ) -> JointExamples:
-        special = Frame.of_pair(tokenizer).size
+        special = self._frame(tokenizer).size
         sides, fields = self._both_orders(tables.sides[positions], fields, split)
         return JointExamples(tables.pieces, sides, room(self.max_length, special), special, fields)
 
     def collator(self, tokenizer: PreTrainedTokenizerBase, head: str) -> TextCollator:
-        return TextCollator(tokenizer, head, Frame.of_pair(tokenizer), self.pad_to_multiple_of)
+        return TextCollator(tokenizer, head, self._frame(tokenizer), self.pad_to_multiple_of)
+
+    def notes(self, split: str, examples: Any) -> Iterable[str]:
+        yield from super().notes(split, examples)
+        if split == "train" and self._reframe is not None:
+            yield "pairs are not framed as the tokenizer frames them: afinar.load reads the exported model, the tokenizer alone does not"
+
+    def _frame(self, tokenizer: PreTrainedTokenizerBase) -> Frame:
+        frame = Frame.of_pair(tokenizer)
+        return frame if self._reframe is None else self._reframe(frame)
 
 
 class SeparatePairs(PairInputs):
@@ -200,7 +226,17 @@ class SeparatePairs(PairInputs):
         return SideCollator(tokenizer, head, self.pad_to_multiple_of)
 
 
-_PAIRINGS: dict[str, type[PairInputs]] = {"joint": JointPairs, "separate": SeparatePairs}
+def _unmarked(frame: Frame) -> Frame:
+    return frame.without_separator().of_one_type()
+
+
+_PAIRINGS: dict[str, Callable[..., PairInputs]] = {
+    "joint": JointPairs,
+    "joint_unseparated": partial(JointPairs, reframe=Frame.without_separator),
+    "joint_untyped": partial(JointPairs, reframe=Frame.of_one_type),
+    "joint_unmarked": partial(JointPairs, reframe=_unmarked),
+    "separate": SeparatePairs,
+}
 
 
 class PairsData(TextsData[Pair, GoldItem]):

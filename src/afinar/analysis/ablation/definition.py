@@ -72,6 +72,11 @@ class Contrast:
     why: str | None = None
     aside: bool = False
 
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """Under which its runs were made."""
+        return tuple(dict.fromkeys(name for name in (self.at, self.baseline_at, self.beyond) if name is not None))
+
 
 @dataclass(frozen=True)
 class Ablation:
@@ -93,13 +98,14 @@ class Ablation:
         for_model: the same, chosen for the usual backbone: left out where another one is asked for.
         prepare: trainings that come first, by name: arms start from their models, ``model.name=prepared/NAME``.
         conditions: each arm is run under each; by name.
+        metric_at: the metric under some conditions, where their task has another one; the same score of validation chooses there.
         reach: scores by their names on validation: for each there is ``train/steps_to_NAME``, the optimizer steps until a validation during
             training first had it; see `afinar.analysis.ablation.reaching`.
         by_construction: the demo corpus was built to show the effect.
         published: what others found, with its source.
         limits: what the verdict does not say.
-        floor: a run that scores no better than this has learned nothing and counts as failed; None where only a run that ends in an error,
-            or without a finite score, does.
+        floor: a run whose `metric` is no better than this has learned nothing and counts as failed; None where only a run that ends in an
+            error, or without a finite score, does.
     """
 
     name: str
@@ -117,17 +123,27 @@ class Ablation:
     for_model: Words = ()
     prepare: Mapping[str, Words] = field(default_factory=dict)
     conditions: Mapping[str, Words] = field(default_factory=lambda: {EVERYWHERE: ()})
+    metric_at: Mapping[str, str] = field(default_factory=dict)
     reach: Mapping[str, float] = field(default_factory=dict)
     by_construction: bool = False
     published: tuple[str, ...] = ()
     limits: tuple[str, ...] = ()
     floor: float | None = None
 
-    @property
-    def metrics(self) -> tuple[str, ...]:
-        """Every score that is judged, that of the ablation first."""
-        return tuple(dict.fromkeys([self.metric, *(contrast.metric for contrast in self.contrasts if contrast.metric)]))
-
     def for_another_model(self) -> Ablation:
         """Return the same ablation without what was chosen for the usual backbone."""
         return replace(self, for_model=(), arms={name: replace(setup, for_model=()) for name, setup in self.arms.items()})
+
+    def metric_of(self, condition: str) -> str:
+        """Return the metric under a condition."""
+        return self.metric_at.get(condition, self.metric)
+
+    def select_of(self, condition: str) -> str:
+        """Return the validation score that chooses under a condition."""
+        other = self.metric_at.get(condition)
+        return self.select if other is None else f"validation/{other.partition('/')[2]}"
+
+    def metrics_of(self, condition: str) -> tuple[str, ...]:
+        """Return every score that is judged under a condition, its metric first."""
+        judged = (contrast.metric for contrast in self.contrasts if contrast.metric and condition in contrast.conditions)
+        return tuple(dict.fromkeys([self.metric_of(condition), *judged]))

@@ -11,7 +11,7 @@ from statistics import fmean
 import numpy as np
 
 from afinar.analysis.ablation import estimates
-from afinar.analysis.ablation.definition import Ablation, Contrast
+from afinar.analysis.ablation.definition import EVERYWHERE, Ablation, Contrast
 from afinar.analysis.ablation.estimates import Estimate
 from afinar.analysis.ablation.reaching import never
 from afinar.analysis.counts import added
@@ -111,12 +111,13 @@ def choose(scores: Mapping[str, Mapping[int, float]], lower: bool) -> dict[int, 
     return {**dict.fromkeys(halves[0], best[1]), **dict.fromkeys(halves[1], best[0])}
 
 
-def has_learned(row: Row, ablation: Ablation) -> bool:
-    """Say whether a finished run has a finite score, better than what needs no learning."""
-    score = row.scores.get(ablation.metric, math.nan)
-    if not math.isfinite(score) or ablation.floor is None:
+def has_learned(row: Row, ablation: Ablation, condition: str = EVERYWHERE) -> bool:
+    """Say whether a finished run under a condition has a finite score, better than what needs no learning."""
+    metric = ablation.metric_of(condition)
+    score = row.scores.get(metric, math.nan)
+    if not math.isfinite(score) or ablation.floor is None or metric != ablation.metric:
         return math.isfinite(score)
-    return score < ablation.floor if direction(ablation.metric) == "min" else score > ablation.floor
+    return score < ablation.floor if direction(metric) == "min" else score > ablation.floor
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ class _Comparison:
 
     @property
     def _metric(self) -> str:
-        return self.contrast.metric or self.ablation.metric
+        return self.contrast.metric or self.ablation.metric_of(self.contrast.at)
 
     @property
     def _lower(self) -> bool:
@@ -168,18 +169,20 @@ class _Comparison:
 
     def _seeds(self) -> list[int]:
         """Return the seeds that all arms have, with every score that is needed."""
-        sides = (self.contrast.treatments, self.contrast.baseline)
-        needed = {self._metric, *([self.ablation.select] if any(len(arms) > 1 for arms in sides) else [])}
-        cells = [self._cell(arm, condition) for arm in self.contrast.treatments for condition in self._conditions]
-        cells += [self._cell(arm, self._baseline_at(condition)) for arm in self.contrast.baseline for condition in self._conditions]
-        return sorted(set.intersection(*({seed for seed, row in cell.rows.items() if needed <= row.scores.keys()} for cell in cells)))
+        sides = [(self.contrast.treatments, condition) for condition in self._conditions]
+        sides += [(self.contrast.baseline, self._baseline_at(condition)) for condition in self._conditions]
+        return sorted(set.intersection(*(self._scored(arm, condition, len(arms) > 1) for arms, condition in sides for arm in arms)))
+
+    def _scored(self, arm: str, condition: str, one_of_several: bool) -> set[int]:
+        needed = {self._metric, *([self.ablation.select_of(condition)] if one_of_several else [])}
+        return {seed for seed, row in self._cell(arm, condition).rows.items() if needed <= row.scores.keys()}
 
     def _chosen(self, arms: Sequence[str], condition: str, seeds: Sequence[int]) -> dict[int, str]:
         """Return the one of several arms that each seed is judged with."""
         several = len(arms) > 1
         if several and len(seeds) < 2:
             return {}
-        select = self.ablation.select if several else self._metric
+        select = self.ablation.select_of(condition) if several else self._metric
         scores = {arm: {seed: self._cell(arm, condition).rows[seed].scores[select] for seed in seeds} for arm in arms}
         return choose(scores, direction(select) == "min")
 
@@ -227,7 +230,7 @@ class _Comparison:
 
     def _failed(self) -> Estimate:
         shares = [
-            [not has_learned(row, self.ablation) for row in cell.rows.values()] + [True for _ in cell.failed]
+            [not has_learned(row, self.ablation, self.contrast.at) for row in cell.rows.values()] + [True for _ in cell.failed]
             for cell in (
                 self._cell(self.contrast.treatments[0], self.contrast.at),
                 self._cell(self.contrast.baseline[0], self._baseline_at(self.contrast.at)),

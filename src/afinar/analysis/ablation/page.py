@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -64,12 +64,16 @@ def _verdict(ablation: Ablation, judgement: Judgement, course: Course) -> Sectio
 
 def _scores(ablation: Ablation, results: Results) -> Section:
     chosen = (
-        f"Where a part has several treatments, or several baselines, each half of the seeds is judged with the one that has the best mean "
-        f"{ablation.select} over the other half."
+        "Where a part has several treatments, or several baselines, each half of the seeds is judged with the one that has the best mean "
+        f"{' or '.join(dict.fromkeys(map(ablation.select_of, ablation.conditions)))} over the other half."
     )
     several = any(len(contrast.treatments) + len(contrast.baseline) > 2 for contrast in ablation.contrasts)
     said = f"The test set was scored once for each run, and chose nothing. {chosen if several else ''}".strip()
-    return Section("Scores", (Table("Means over seeds, and how far these lie apart", scores_grid(ablation, results)), Text(said)))
+    tables = [
+        Table("Means over seeds, and how far these lie apart", scores_grid(ablation, results, metric))
+        for metric in dict.fromkeys(map(ablation.metric_of, ablation.conditions))
+    ]
+    return Section("Scores", (*tables, Text(said)))
 
 
 def _runs(ablation: Ablation, results: Results) -> Iterator[Section]:
@@ -78,7 +82,7 @@ def _runs(ablation: Ablation, results: Results) -> Iterator[Section]:
         cells = {arm: results[arm, condition].rows for arm in ablation.arms if (arm, condition) in results}
         arms = tuple(Arm({"arm": arm}, tuple(rows[seed] for seed in sorted(rows))) for arm, rows in cells.items() if rows)
         if arms:
-            comparison = compare_arms(Arms(arms, ("arm",), ()), [ablation.metric])
+            comparison = compare_arms(Arms(arms, ("arm",), ()), [ablation.metric_of(condition)])
             plots = (every_seed(comparison, 0), *islice(learning_curves(comparison), 1))
             title = f"Runs: {condition}" if condition else "Runs"
             yield Section(title, tuple(replace(plot, name=f"{plot.name}-{place}") for plot in plots))
@@ -120,30 +124,35 @@ def _one_of(arms: Sequence[str]) -> str:
     return arms[0] if len(arms) == 1 else f"the best of {', '.join(arms)} by validation"
 
 
-def scores_grid(ablation: Ablation, results: Results) -> Grid:
-    """Return a row for each arm under each condition, in the order of the ablation: scores over seeds, failed runs, seconds."""
+def scores_grid(ablation: Ablation, results: Results, metric: str) -> Grid:
+    """Return a row for each arm under each condition that has a metric: scores over seeds, failed runs, seconds."""
+    conditions = [condition for condition in ablation.conditions if ablation.metric_of(condition) == metric]
+    judged = [name for condition in conditions for name in ablation.metrics_of(condition)]
+    metrics = list(dict.fromkeys([metric, *judged]))
     named = any(ablation.conditions)
     columns = [
         *(["condition"] if named else []),
         "arm",
         "n",
         "failed",
-        ablation.select,
-        *(column for metric in ablation.metrics for column in (metric, "sd", "95% interval")),
+        ablation.select_of(conditions[0]),
+        *(column for metric in metrics for column in (metric, "sd", "95% interval")),
     ]
     rows = [
-        (*([condition] if named else []), arm, *_cells(ablation, results.get((arm, condition), Cell())))
-        for condition in ablation.conditions
+        (*([condition] if named else []), arm, *_cells(ablation, results.get((arm, condition), Cell()), condition, metrics))
+        for condition in conditions
         for arm in ablation.arms
     ]
     return Grid((*columns, "train s"), tuple(rows), frozenset(range(1 + named, len(columns) + 1)))
 
 
-def _cells(ablation: Ablation, cell: Cell) -> Iterator[str]:
+def _cells(ablation: Ablation, cell: Cell, condition: str, metrics: Sequence[str]) -> Iterator[str]:
     yield str(len(cell.rows))
-    yield f"{len(cell.failed) + sum(not has_learned(row, ablation) for row in cell.rows.values())} of {len(cell.failed) + len(cell.rows)}"
-    yield _figure(_summary(cell, ablation.select).mean)
-    for metric in ablation.metrics:
+    learned = sum(has_learned(row, ablation, condition) for row in cell.rows.values())
+    tried = len(cell.failed) + len(cell.rows)
+    yield f"{tried - learned} of {tried}"
+    yield _figure(_summary(cell, ablation.select_of(condition)).mean)
+    for metric in metrics:
         summary = _summary(cell, metric)
         yield from (_figure(summary.mean), _figure(summary.deviation), _interval(summary.interval))
     seconds = [row.scores["train/seconds"] for row in cell.rows.values() if "train/seconds" in row.scores]

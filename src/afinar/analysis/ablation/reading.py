@@ -50,6 +50,8 @@ def _check(ablation: Ablation) -> None:
         raise _WrongError(f"seeds: {ablation.seeds}, but there is no verdict with fewer than {FEWEST}")
     if not ablation.select.startswith("validation/"):
         raise _WrongError(f"select: {ablation.select}, but what chooses an arm is a score of validation: validation/...")
+    for condition in ablation.metric_at:
+        _known(condition, ablation.conditions, "metric_at: condition")
     everything = [
         *(setup.of_training for setup in ablation.arms.values()),
         *ablation.conditions.values(),
@@ -65,17 +67,21 @@ def _check(ablation: Ablation) -> None:
             _known(arm, ablation.arms, f"{at}: arm")
         if (both := set(contrast.baseline) & set(contrast.treatments)) and contrast.baseline_at in (None, contrast.at):
             raise _WrongError(f"{at}: {min(both)} is held against itself")
-        for condition in (contrast.at, *(name for name in (contrast.baseline_at, contrast.beyond) if name is not None)):
+        for condition in contrast.conditions:
             _known(condition, ablation.conditions, f"{at}: condition")
+        if contrast.metric is None and len({ablation.metric_of(condition) for condition in contrast.conditions}) > 1:
+            raise _WrongError(f"{at}: metric: the conditions have different ones")
         if contrast.statistic == "failed" and len(contrast.treatments) + len(contrast.baseline) > 2:
             raise _WrongError(f"{at}: statistic: shares of failed runs are those of one arm and one baseline; name one of each")
         if contrast.beyond is not None and contrast.baseline_at is not None:
             raise _WrongError(f"{at}: beyond and baseline_at do not go together")
-        if (contrast.metric or ablation.metric).startswith("train/") and contrast.lower is None:
+        metric = contrast.metric or ablation.metric_of(contrast.at)
+        if metric.startswith("train/") and contrast.lower is None:
             raise _WrongError(f"{at}: lower: say of a figure of training whether lower is better, true or false")
         if contrast.beyond is not None and contrast.statistic not in ("mean", "median"):
             raise _WrongError(f"{at}: beyond: what is compared over two conditions is a mean or a median")
-        if contrast.smallest_effect is None and (contrast.metric or contrast.relative or contrast.statistic in ("spread", "failed")):
+        other_units = metric != ablation.metric or contrast.relative or contrast.statistic in ("spread", "failed")
+        if contrast.smallest_effect is None and other_units:
             raise _WrongError(f"{at}: smallest_effect: that of the ablation is in other units; name one")
 
 
@@ -201,6 +207,7 @@ _ABLATION: Mapping[str, Converter[Any]] = {
     "select": _text,
     "smallest_effect": _number,
     "why": _text,
+    "metric_at": _by_name(_text),
     "reach": _by_name(_number),
     "contrasts": _contrasts,
     "by_construction": _truth,

@@ -43,7 +43,7 @@ def _part(ablation: Ablation, part: Part) -> Mapping[str, Any]:
     return {
         "says": contrast.says,
         "aside": contrast.aside,
-        "metric": contrast.metric or ablation.metric,
+        "metric": contrast.metric or ablation.metric_of(contrast.at),
         "statistic": contrast.statistic,
         "relative": contrast.relative,
         "effect": estimate.effect,
