@@ -21,7 +21,7 @@ SMALL: dict[str, dict[str, Any]] = {
     },
     "03_ablations": {
         "names": ["crf"],
-        "options": "--seeds 2 logger=none trainer.max_steps=2 trainer.val_check_interval=2 "
+        "options": "--seeds 1 logger=none trainer.max_steps=2 trainer.val_check_interval=2 "
         "'data.reader.sizes={train: 200, validation: 16, test: 32}'",
     },
 }

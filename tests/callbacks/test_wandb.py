@@ -5,9 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import json
-import struct
 import sys
-import time
 from argparse import Namespace
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +15,6 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 import wandb
-from wandb.proto.wandb_internal_pb2 import Record
 
 from afinar.callbacks.wandb import LONGEST_TAG, WandbTracker
 from afinar.callbacks.wandb_report import log_verdicts
@@ -27,6 +24,7 @@ from afinar.run_folder import RunFolder
 from afinar.tagging.schemes import split_tag
 from afinar.tagging.spans import spans
 from commandline import afinar, done, only_run, read_jsonl, run_where
+from wandb_log import records, wait_until_written
 
 
 class Bomb(pl.Callback):
@@ -42,29 +40,6 @@ class Bomb(pl.Callback):
 
 # Reading a log
 
-_BLOCK = 32768
-_HEADER = 7
-_LAST = (1, 4)
-"""The types of a chunk that ends a record: the whole of it, or its last part."""
-
-
-def records(file: Path) -> Iterator[Record]:
-    """Yield the records of a ``.wandb`` file: LevelDB's log format, of which W&B ships no Python reader any more."""
-    content = file.read_bytes()
-    assert content.startswith(b":W&B"), "the file's own header has the size of a chunk's"
-    position, record = _HEADER, b""
-    while position < len(content):
-        if (room := _BLOCK - position % _BLOCK) < _HEADER:
-            position += room
-            continue
-        _, length, kind = struct.unpack_from("<IHB", content, position)
-        position += _HEADER
-        record += content[position : position + length]
-        position += length
-        if kind in _LAST:
-            yield Record.FromString(record)
-            record = b""
-
 
 def values(items: Any) -> dict[str, Any]:
     """Return key (nested ones with dots) and value of a record's items."""
@@ -79,11 +54,8 @@ class Tracked:
 
     def __post_init__(self) -> None:
         (file,) = self.folder.glob("run-*.wandb")
+        wait_until_written(self.folder)
         self.records = list(records(file))
-        deadline = time.monotonic() + 10
-        while not self.of("exit") and time.monotonic() < deadline:  # W&B writes from a process of its own
-            time.sleep(0.05)
-            self.records = list(records(file))
 
     def of(self, kind: str) -> list[Any]:
         return [getattr(record, kind) for record in self.records if record.WhichOneof("record_type") == kind]
@@ -273,6 +245,7 @@ def test_the_exit_code_tells_whether_the_job_failed(log: Tracked, failed: RunFol
 def holds_text(folder: Path, texts: list[str]) -> bool:
     """Whether any file below `folder` has one of the texts in it, plainly or as JSON."""
     spellings = [spelling.encode() for text in texts for spelling in (text, json.dumps(text)[1:-1])]
+    wait_until_written(folder)
     contents = (file.read_bytes() for file in folder.rglob("*") if file.is_file())
     return any(spelling in content for content in contents for spelling in spellings)
 

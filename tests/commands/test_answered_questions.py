@@ -19,6 +19,7 @@ import afinar as package
 from afinar.predictor import load
 from afinar.run_folder import RunFolder, find_runs
 from commandline import Answer, digest, done, only_run, questions, read_jsonl, write_csv, write_squad
+from wandb_log import wait_until_written
 
 SPLITS = {"validation": 16, "test": 24}
 LONG = [number for number in range(24) if number % 5 == 4]
@@ -408,6 +409,7 @@ def tracked(doubting: list[str], tmp_path_factory: pytest.TempPathFactory) -> It
 
 @pytest.mark.parametrize("shown", [False, True])
 def test_texts_stay_here_unless_they_are_asked_for(shown: bool, tracked: Mapping[bool, Path]) -> None:
+    wait_until_written(tracked[shown])
     content = b"".join(file.read_bytes() for file in tracked[shown].rglob("*") if file.is_file())
     assert b"exact_match_unanswerable" in content
     for word in (b"casou", b"nasceu"):  # of questions and contexts

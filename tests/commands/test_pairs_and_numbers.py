@@ -22,6 +22,7 @@ import afinar as package
 from afinar.predictor import load
 from afinar.run_folder import RunFolder
 from commandline import Answer, digest, done, only_run, read_jsonl, write_csv
+from wandb_log import wait_until_written
 
 LABELS = ("neg", "pos")
 PAIRINGS = {
@@ -420,6 +421,7 @@ def test_texts_of_pairs_stay_here(numeric: list[str], tmp_path: Path, monkeypatc
     content = json.loads(table.read_text(encoding="utf-8"))
     assert content["columns"] == ["row", "label", "prediction"]
     assert len(content["data"]) == 24
+    wait_until_written(tracked)
     found = b"".join(file.read_bytes() for file in tracked.rglob("*") if file.is_file())
     assert b"swap_difference" in found
     for word in (b"restaurante", b"atendimento"):  # of texts, without an accent

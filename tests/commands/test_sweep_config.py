@@ -214,6 +214,7 @@ def test_a_file_is_written_and_never_replaced(tmp_path: Path) -> None:
     assert "wandb agent" in done("sweep-config", "--help").out
 
 
+@pytest.mark.slow
 def test_an_agents_run_is_the_multiruns_under_the_agents_id(small: list[str], tmp_path: Path) -> None:
     words = [*small, "logger=wandb", "optimizer.lr=1e-3,5e-3", "seed=3"]
     words = list({word.partition("=")[0]: word for word in words}.values())
