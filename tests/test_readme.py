@@ -134,7 +134,7 @@ def _sized(words: list[str]) -> Any:
     return pytest.param(words, marks=[pytest.mark.slow] if jobs > LONGEST_SWEEP else [], id=shlex.join(words))
 
 
-LONGEST_SWEEP = 3
+LONGEST_SWEEP = 2
 
 
 @pytest.mark.parametrize("words", map(_sized, COMMANDS))

@@ -216,6 +216,7 @@ def test_names_are_texts(tmp_path: Path) -> None:
     assert re.search(r"(?<!\\)<script", (tmp_path / "page.md").read_text(encoding="utf-8")) is None
 
 
+@pytest.mark.slow
 def test_the_same_comparison_gives_the_same_bytes(runs: Path, tmp_path: Path) -> None:
     written: list[dict[str, bytes]] = []
     for folder in (tmp_path / "one", tmp_path / "two"):

@@ -97,9 +97,8 @@ def test_what_a_sweep_sets_for_some_of_its_options_need_not_be_used_by_all(small
     """None alone is refused: no job of it would use the lexicon."""
     answer = done("train", "-m", *small, "augmentation=none,synonyms", "lexicon=pt", f"output={tmp_path / 'sweep'}")
     assert "2 runs, best" in answer.out
-    for name, words in {"seeds": ["seed=0,1", "lexicon=pt"], "lexicons": ["seed=0", "lexicon=pt,en"]}.items():
-        refused = afinar("train", "-m", *small, *words, f"output={tmp_path / name}")
-        assert refused.err.count("has no effect") == 4, "by each job, and in the list of what failed"
+    refused = afinar("train", "-m", *small, "seed=0", "lexicon=pt,en", f"output={tmp_path / 'lexicons'}")
+    assert refused.err.count("has no effect") == 4, "by each job, and in the list of what failed"
 
 
 def test_fresh_copies_train_in_every_epoch(small: list[str], tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ def outcome(output: Path) -> list[tuple[Any, ...]]:
     return found
 
 
+@pytest.mark.slow
 def test_a_search_goes_on_with_the_trials_that_it_owes(small: list[str], tmp_path: Path) -> None:
     words = [*SEARCH, *small, RATES, "head.dropout=0,0.5", f"output={tmp_path / 'a'}"]
     answer = done(*words, "hydra.sweeper.n_trials=2")
@@ -106,8 +107,10 @@ def prepared(output: Path, score: float, pruner: BasePruner | None = None) -> St
 
 @pytest.mark.parametrize(
     ("pruner", "options"),
-    [(MedianPruner, {"n_startup_trials": 4}), (HyperbandPruner, {"max_resource": 4, "reduction_factor": 5})],
-    ids=["median", "hyperband"],
+    [
+        pytest.param(MedianPruner, {"n_startup_trials": 4}, id="median"),
+        pytest.param(HyperbandPruner, {"max_resource": 4, "reduction_factor": 5}, id="hyperband", marks=pytest.mark.slow),
+    ],
 )
 def test_a_hopeless_trial_is_given_up(pruner: type[BasePruner], options: dict[str, int], small: list[str], tmp_path: Path) -> None:
     prepared(tmp_path, 1e-6, pruner(**options))

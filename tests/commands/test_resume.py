@@ -235,7 +235,11 @@ def test_early_stopping_remembers_across_a_resume_and_the_best_is_kept(small: li
 
 @pytest.mark.parametrize(
     "freezing",
-    [["layers", "freezing.last=1"], ["gradual", "freezing.every=3", "freezing.reinitialize=1"], ["lora", "freezing.rank=2"]],
+    [
+        ["layers", "freezing.last=1"],
+        pytest.param(["gradual", "freezing.every=3", "freezing.reinitialize=1"], marks=pytest.mark.slow),
+        ["lora", "freezing.rank=2"],
+    ],
     ids=lambda words: words[0],
 )
 def test_frozen_weights_that_a_checkpoint_leaves_out_come_back(

@@ -129,6 +129,7 @@ def test_where_it_has_no_meaning(words: list[str], reason: str, small: list[str]
 NO_KEY = ("freezing=none", "freezing=gradual", "freezing=lora")
 
 
+@pytest.mark.slow
 def test_text_that_changes_with_every_epoch_is_not_kept(fast: list[str], tmp_path: Path) -> None:
     file = tmp_path / "text.txt"
     file.write_text("\n\n".join(f"O filme {number} é bom.\nO hotel não." for number in range(30)), encoding="utf-8")

@@ -367,6 +367,7 @@ def test_a_frozen_run_whose_source_changed_is_not_mistaken(trained: RunFolder, s
     assert str(tmp_path / "source") in error
 
 
+@pytest.mark.slow
 def test_runs_that_train_other_weights_say_how_many(small: list[str], tmp_path: Path) -> None:
     answer = done("train", "-m", *small, "freezing=none,backbone", "head=linear", f"output={tmp_path}")
     counts = {

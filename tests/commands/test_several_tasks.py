@@ -186,6 +186,7 @@ def test_heads_of_their_own(joint: list[str], tmp_path: Path) -> None:
     assert read_jsonl(tmp_path / "slots.jsonl")
 
 
+@pytest.mark.slow
 def test_reuse_of_frozen_layers(joint: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Windows, texts and layers of each task's own: what the shared frozen layers give is the same from the store."""
     monkeypatch.setenv("AFINAR_CACHE", str(tmp_path / "cache"))
