@@ -127,11 +127,19 @@ def train(*words: str, name_the_run: str) -> None:
 
 
 def _sized(words: list[str]) -> Any:
-    """A sweep of many jobs takes its time, and so does an ablation."""
-    jobs = job_count([word for word in words[2:] if is_override(word)]) if words[:2] == ["afinar", "train"] else 1
-    if words[:2] == ["afinar", "ablate"] and "--list" not in words:
-        jobs = LONGEST_SWEEP + 1
-    return pytest.param(words, marks=[pytest.mark.slow] if jobs > LONGEST_SWEEP else [], id=shlex.join(words))
+    """A sweep of many jobs takes its time, and so does an ablation; what such a sweep leaves can be compared after it."""
+    return pytest.param(words, marks=[pytest.mark.slow] if _jobs(words) > LONGEST_SWEEP else [], id=shlex.join(words))
+
+
+def _jobs(words: list[str]) -> int:
+    match words:
+        case ["afinar", "train", *rest]:
+            return job_count([word for word in rest if is_override(word)])
+        case ["afinar", "ablate", name, *_] if name != "--list":
+            return LONGEST_SWEEP + 1
+        case ["afinar", "compare", folder, *_]:
+            return max([1, *(_jobs(others) for others in COMMANDS if others[1] == "train" and f"name={Path(folder).name}" in others)])
+    return 1
 
 
 LONGEST_SWEEP = 2
