@@ -416,3 +416,10 @@ def test_steps_are_counted_until_a_validation_first_has_the_score(tmp_path: Path
     assert with_steps(plain, {"validation/loss": 0.4}).scores["train/steps_to_loss"] == 20.0
     assert with_steps(plain, {"validation/accuracy": 0.95}).scores["train/steps_to_accuracy/never"] == 1.0
     assert with_steps(plain, {}) == plain
+
+
+def test_an_arm_without_a_validation_score_is_not_chosen() -> None:
+    nothing = dict.fromkeys(range(4), float("nan"))
+    for arms in ({"lost": nothing, "found": dict.fromkeys(range(4), 0.1)}, {"found": dict.fromkeys(range(4), 0.1), "lost": nothing}):
+        for lower in (True, False):
+            assert set(choose(arms, lower).values()) == {"found"}

@@ -112,6 +112,7 @@ def contrast(**changes: Any) -> list[dict[str, Any]]:
         ({"contrasts": contrast(baseline="plane")}, "contrasts[0]: arm: there is no 'plane'. Did you mean 'plain'?"),
         ({"contrasts": contrast(treatments="plain")}, "contrasts[0]: plain is held against itself"),
         ({"contrasts": contrast(baseline=["CRF", "plain"])}, "contrasts[0]: CRF is held against itself"),
+        ({"contrasts": contrast(relative=True, statistic="median")}, "contrasts[0]: relative: only a mean at one condition"),
         ({"contrasts": contrast(baseline=["legal", "plain"], statistic="failed")}, "contrasts[0]: statistic: shares of failed runs"),
         ({"contrasts": contrast(at="few")}, "contrasts[0]: condition: there is no 'few'."),
         ({"contrasts": contrast(), "conditions": {"few": ["data.limit=9"]}}, "contrasts[0]: condition: none is named. There are: few"),

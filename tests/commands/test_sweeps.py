@@ -229,10 +229,7 @@ def _finished(output: Path) -> dict[str, str]:
 
 def _without_times(table: str) -> list[list[str]]:
     """The rows of the last table that a sweep prints, without the seconds at their ends."""
-    final = [
-        line
-        for line in table.splitlines()
-        if "12 runs, best" in line or any(line.split()[:1] == [rate] for rate in ("0.001", "0.0005", "0.0001"))
-    ]
-    assert len(final) == 1 + 6
-    return [line.split()[:-1] for line in final]
+    lines = [line.split() for line in table[table.rindex("12 runs, best") :].splitlines()]
+    rows = [words[:-1] for words in lines if words and words[0][0].isdigit()]
+    assert len(rows) == 1 + 6
+    return rows

@@ -33,15 +33,15 @@ def run_job(config: DictConfig, run: RunFolder, command: str, swept: Sequence[st
     """
     from filelock import FileLock, Timeout
 
-    if config.resume and run.status.get("status") == "done":
-        say(f"already done: {run}")
-        return _monitored(config, run)
-    if config.resume and run.status.get("status") == "pruned" and run.status.get("search") == _search(config):
-        say(f"given up before: {run}")
-        return None
     try:
         # The system frees the lock of a process that was killed.
         with FileLock(run.path / ".lock", blocking=False):
+            if config.resume and run.status.get("status") == "done":
+                say(f"already done: {run}")
+                return _monitored(config, run)
+            if config.resume and run.status.get("status") == "pruned" and run.status.get("search") == _search(config):
+                say(f"given up before: {run}")
+                return None
             return _run(config, run, command, swept)
     except Timeout:
         fail(f"another process is at work on {run}")

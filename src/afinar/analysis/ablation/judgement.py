@@ -107,7 +107,12 @@ def choose(scores: Mapping[str, Mapping[int, float]], lower: bool) -> dict[int, 
     seeds = sorted(next(iter(scores.values())))
     halves = (seeds[: len(seeds) // 2], seeds[len(seeds) // 2 :])
     sign = -1 if lower else 1
-    best = [max(scores, key=lambda arm: sign * fmean(scores[arm][seed] for seed in half)) for half in halves]
+
+    def worth(arm: str, half: Sequence[int]) -> float:
+        mean = sign * fmean(scores[arm][seed] for seed in half)
+        return mean if math.isfinite(mean) else -math.inf
+
+    best = [max(scores, key=lambda arm: worth(arm, half)) for half in halves]
     return {**dict.fromkeys(halves[0], best[1]), **dict.fromkeys(halves[1], best[0])}
 
 

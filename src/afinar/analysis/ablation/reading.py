@@ -73,6 +73,8 @@ def _check(ablation: Ablation) -> None:
             raise _WrongError(f"{at}: metric: the conditions have different ones")
         if contrast.statistic == "failed" and len(contrast.treatments) + len(contrast.baseline) > 2:
             raise _WrongError(f"{at}: statistic: shares of failed runs are those of one arm and one baseline; name one of each")
+        if contrast.relative and (contrast.beyond is not None or contrast.statistic != "mean"):
+            raise _WrongError(f"{at}: relative: only a mean at one condition is taken as a share")
         if contrast.beyond is not None and contrast.baseline_at is not None:
             raise _WrongError(f"{at}: beyond and baseline_at do not go together")
         metric = contrast.metric or ablation.metric_of(contrast.at)
