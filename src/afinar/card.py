@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from afinar.metrics.names import split_name
+from afinar.run_folder import NOT_IDENTITY
 from afinar.stored import StoredRun
 from afinar.types import TaskSpec
 
@@ -149,5 +150,4 @@ _NOTHING = """\
 
 
 def _shown(config: object) -> list[str]:
-    hidden = {"logger", "output", "resume", "retry", "sweep", "name"}
-    return [str(key) for key in config if str(key) not in hidden]  # type: ignore[attr-defined]
+    return [str(key) for key in config if str(key) not in NOT_IDENTITY]  # type: ignore[attr-defined]

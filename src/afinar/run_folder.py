@@ -21,6 +21,9 @@ from typing import Any
 from afinar.errors import UserError, first_line
 from afinar.types import TaskSpec
 
+NOT_IDENTITY = frozenset({"hydra", "output", "name", "resume", "retry", "sweep", "trial", "logger"})
+"""Keys of a configuration that change where results go and not what they are."""
+
 
 class RunFolder:
     """Typed access to one run's files. Every file is replaced as a whole: a reader never sees half of one."""

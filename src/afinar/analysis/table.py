@@ -6,9 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from afinar.run_folder import RunFolder
-
-_NOT_FACTORS = frozenset({"output", "name", "resume", "retry", "sweep", "trial", "logger", "hydra"})
+from afinar.run_folder import NOT_IDENTITY, RunFolder
 
 
 @dataclass(frozen=True)
@@ -36,9 +34,9 @@ def read_row(run: RunFolder) -> Row:
     Raises:
         UserError: if a file of it is damaged.
     """
-    settings = {key: value for key, value in _flat(run.config) if key.split(".")[0] not in _NOT_FACTORS}
+    settings = {key: value for key, value in _flat(run.config) if key.split(".")[0] not in NOT_IDENTITY}
     scores = _scores(run)
-    groups = {group: str(option) for group, option in run.choices.items() if group.split("/")[0] not in _NOT_FACTORS}
+    groups = {group: str(option) for group, option in run.choices.items() if group.split("/")[0] not in NOT_IDENTITY}
     overridden = frozenset(override.split("=", 1)[0].lstrip("+~") for override in run.overrides)
     return Row(run, groups, settings, overridden, scores)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from afinar.analysis.ablation.definition import PREPARED, Ablation, Words
 from afinar.analysis.ablation.reading import read_ablation
-from afinar.commands.naming import NOT_IDENTITY, fixed_keys, one_job, swept_keys
+from afinar.commands.naming import fixed_keys, is_identity, one_job, swept_keys
 from afinar.commands.options import is_override, quoted, split_folders
 from afinar.conf import ABLATIONS, conf_folder
 from afinar.errors import ConfigError, nearest
@@ -72,7 +72,7 @@ def plan(ablation: Ablation, words: Sequence[str], output: Path, seeds: int | No
         ConfigError: for an override of what arms or conditions vary, or one of several values.
     """
     given = [word for word in words if is_override(word)]
-    own = [word for word in given if word.lstrip("+~").partition("=")[0].split(".")[0].split("/")[0] not in NOT_IDENTITY]
+    own = [word for word in given if is_identity(word)]
     _check(ablation, own)
     name = f"{ablation.name}-{name_of(own)}" if own else ablation.name
     common = [word for word in words if word not in own]

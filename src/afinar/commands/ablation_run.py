@@ -6,7 +6,6 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from afinar.callbacks.wandb_report import log_verdicts
 from afinar.commands.ablation_plan import Place, Plan, with_runs
 from afinar.commands.composition import compose
 from afinar.commands.scoring import evaluate_anew
+from afinar.commands.supervision import now
 from afinar.commands.sweep import run_jobs
 from afinar.console import say, table
 from afinar.errors import UserError
@@ -36,7 +36,7 @@ def run_ablation(plan: Plan, command: str) -> int:
     Args:
         command: what a person typed.
     """
-    started, began = time.time(), _now()
+    started, began = time.time(), now()
     ablation = plan.ablation
     prepared = _prepared(plan, command)
     jobs = {place: with_runs(words, prepared) for place, words in plan.jobs.items()}
@@ -48,7 +48,7 @@ def run_ablation(plan: Plan, command: str) -> int:
     states = {words: _state(run) for words, run in runs.items()}
     course = Course(
         command=command,
-        when=_now(),
+        when=now(),
         overrides=plan.overrides,
         seeds=len({place.seed for place in plan.jobs}),
         seconds=time.time() - started,
@@ -127,7 +127,3 @@ def _logger(plan: Plan, words: Words) -> dict[str, Any]:
 def _on_demo_data(results: Results) -> bool:
     readers = {str(row.settings.get("data.reader._target_")) for cell in results.values() for row in cell.rows.values()}
     return all(reader.endswith(".DemoReader") for reader in readers)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

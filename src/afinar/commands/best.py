@@ -12,7 +12,7 @@ import yaml
 from afinar.analysis.arms import arms_of, seed_of
 from afinar.analysis.comparison import compare_arms
 from afinar.analysis.table import Row, read_row
-from afinar.commands.naming import NOT_IDENTITY
+from afinar.commands.naming import is_identity
 from afinar.errors import UserError
 from afinar.metrics.direction import direction
 from afinar.run_folder import RunFolder, write_text
@@ -50,7 +50,7 @@ def _write(folder: Path, rows: Sequence[Row], metric: str) -> Path:
         "run": row.run.path.name,
         "score": row.scores[metric],
         "seed": seed_of(row),
-        "overrides": [word for word in row.run.overrides if word.lstrip("+~").partition("=")[0].split(".")[0] not in NOT_IDENTITY],
+        "overrides": [word for word in row.run.overrides if is_identity(word)],
     }
     file = folder / "best.yaml"
     write_text(file, _HEADER + yaml.safe_dump(content, sort_keys=False, allow_unicode=True))

@@ -21,10 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from afinar.commands.implied import header
 from afinar.errors import ConfigError
 from afinar.metrics.direction import direction
-from afinar.run_folder import RunFolder
-
-NOT_IDENTITY = ("hydra", "output", "name", "resume", "retry", "sweep", "trial", "logger")
-"""Keys that change where results go and not what they are."""
+from afinar.run_folder import NOT_IDENTITY, RunFolder
 
 LONGEST_NAME = 96
 
@@ -48,6 +45,11 @@ def config_hash(config: DictConfig) -> str:
     """Return 8 hexadecimal digits that identify what a configuration computes."""
     identity = {str(key): _plain(config, str(key)) for key in config if key not in NOT_IDENTITY}
     return hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()[:8]
+
+
+def is_identity(word: str) -> bool:
+    """Say whether an override changes what a run computes, and not only where its results go."""
+    return re.split(r"[./]", word.lstrip("+~").partition("=")[0])[0] not in NOT_IDENTITY
 
 
 def _plain(config: DictConfig, key: str) -> Any:

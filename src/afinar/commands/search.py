@@ -21,7 +21,7 @@ from optuna.distributions import CategoricalDistribution
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from afinar.commands.naming import NOT_IDENTITY
+from afinar.commands.naming import is_identity
 from afinar.commands.options import quoted
 from afinar.commands.search_space import SearchSpace, read_space
 from afinar.conf import conf_folder
@@ -103,7 +103,7 @@ def _decides(key: str) -> bool:
 
 def _words(overrides: Sequence[Override]) -> list[str]:
     """Return what the jobs compute, and not where it goes."""
-    return sorted(str(override.input_line) for override in overrides if override.key_or_group.split(".")[0] not in NOT_IDENTITY)
+    return sorted(line for line in (str(override.input_line) for override in overrides) if is_identity(line))
 
 
 @contextmanager

@@ -52,7 +52,7 @@ def _run(config: DictConfig, run: RunFolder, command: str, swept: Sequence[str])
     started = time.time()
     # What failed here before keeps its own record at W&B.
     anew = {} if config.resume else {"wandb_id": None}
-    run.update_status(**_facts(config), **anew, command=command, status="running", started=_now(), finished=None, error=None, pruned=None)
+    run.update_status(**_facts(config), **anew, command=command, status="running", started=now(), finished=None, error=None, pruned=None)
     try:
         check_used(config, run.overrides, swept)
         _train(config, run)
@@ -60,14 +60,14 @@ def _run(config: DictConfig, run: RunFolder, command: str, swept: Sequence[str])
         _failed(run, started, str(error))
         return None
     except KeyboardInterrupt:
-        run.update_status(status="interrupted", finished=_now(), error="interrupted")
+        run.update_status(status="interrupted", finished=now(), error="interrupted")
         raise
     except Exception as error:
         sys.stderr.write(traceback.format_exc())
         _failed(run, started, f"{type(error).__name__}: {error} (unexpected: please report it with the lines above)")
         return None
     pruned = run.status["pruned"] is not None
-    run.update_status(status="pruned" if pruned else "done", finished=_now(), seconds=round(time.time() - started, 3))
+    run.update_status(status="pruned" if pruned else "done", finished=now(), seconds=round(time.time() - started, 3))
     return None if pruned else _monitored(config, run)
 
 
@@ -85,7 +85,7 @@ def _train(config: DictConfig, run: RunFolder) -> None:
 
 def _failed(run: RunFolder, started: float, message: str) -> None:
     fail(message)
-    run.update_status(status="failed", finished=_now(), seconds=round(time.time() - started, 3), error=" ".join(message.split()))
+    run.update_status(status="failed", finished=now(), seconds=round(time.time() - started, 3), error=" ".join(message.split()))
 
 
 def _monitored(config: DictConfig, run: RunFolder) -> float | None:
@@ -125,5 +125,6 @@ def _git_commit() -> str | None:
     return answer.stdout.strip() or None
 
 
-def _now() -> str:
+def now() -> str:
+    """Return the time as ``status.json`` has it."""
     return datetime.now(UTC).isoformat(timespec="seconds")

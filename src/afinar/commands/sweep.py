@@ -32,13 +32,13 @@ if TYPE_CHECKING:
 FINISHED = frozenset({"done", "pruned"})
 """What becomes of jobs that leave nothing to do."""
 
-_MULTIRUN = ("-m", "--multirun")
+MULTIRUN = ("-m", "--multirun")
 _ASKS = frozenset({"-h", "--help", "--hydra-help", "--version", "-c", "--cfg", "-i", "--info"})
 """Flags with which Hydra only tells something."""
 
 
 def is_multirun(arguments: Sequence[str]) -> bool:
-    return any(flag in arguments for flag in _MULTIRUN)
+    return any(flag in arguments for flag in MULTIRUN)
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def run_jobs(jobs: Sequence[Sequence[str]], common: Sequence[str], name: str, co
     whole = [[*job, *implied([*common, *job])] for job in jobs]
     varied = sorted({key for job in whole for key in settings_of(job)} - set(same_keys(whole)))
     fixed = sorted({key for key in [*given, *same_keys(whole)] if not key.startswith("hydra") and key not in varied})
-    output = compose([word for word in [*common, *whole[0]] if word not in _MULTIRUN]).output
+    output = compose([word for word in [*common, *whole[0]] if word not in MULTIRUN]).output
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "jobs.json"
         file.write_text(json.dumps(whole), encoding="utf-8")

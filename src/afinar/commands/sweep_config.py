@@ -16,6 +16,7 @@ from afinar.commands.globs import group_folders, written_out
 from afinar.commands.implied import implied
 from afinar.commands.naming import fixed_keys, sweep_name
 from afinar.commands.options import is_override, own_options, split_folders, wants_help
+from afinar.commands.sweep import MULTIRUN
 from afinar.console import say
 from afinar.errors import ConfigError, nearest
 from afinar.metrics.direction import direction
@@ -43,7 +44,6 @@ METHODS = ("grid", "random", "bayes")
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 """What W&B takes for the name of a parameter."""
-_MULTIRUN = ("-m", "--multirun")
 _OF_A_MULTIRUN = ("hydra/launcher", "hydra.launcher", "hydra/sweeper", "hydra.sweeper", "hydra.sweep")
 """What an agent takes the place of."""
 
@@ -84,7 +84,7 @@ def definition(words: Sequence[str], method: str | None = None, runs: int | None
     Raises:
         ConfigError: for words that do not compose, and for what an agent cannot do, each in one line.
     """
-    folders, others = split_folders([word for word in words if word not in _MULTIRUN])
+    folders, others = split_folders([word for word in words if word not in MULTIRUN])
     if unknown := next((word for word in others if not is_override(word)), None):
         raise ConfigError(f"`afinar sweep-config` has no use for '{unknown}': write key=value, and --config-dir FOLDER")
     own = written_out([word for word in others if not word.lstrip("+~").startswith(_OF_A_MULTIRUN)], folders)
