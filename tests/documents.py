@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from markdown_it import MarkdownIt
@@ -53,6 +54,12 @@ class Document:
             if token.type in ("fence", "code_block") and token.map
         ]
         return [block for block in found if not languages or block.language in languages]
+
+    def line_of(self, heading: str) -> int:
+        """Return where a heading stands, counted from 1."""
+        tokens = self._tokens()
+        (line,) = (one.map[0] + 1 for one, text in pairwise(tokens) if one.type == "heading_open" and text.content == heading and one.map)
+        return line
 
     def inline_code(self) -> list[str]:
         """Return what stands in backticks within the text, in its order."""

@@ -42,6 +42,9 @@ KEYS = known_keys()
 
 COMMANDS = [words for block in README.blocks(SHELL) for words in block.commands()]
 
+MEASURED = [words for block in README.blocks(SHELL) if block.line > README.line_of("Measured") for words in block.commands()]
+"""Those of the figures: what was explained before, at other settings."""
+
 
 @pytest.fixture(scope="module", autouse=True)
 def place(blank: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
@@ -128,7 +131,8 @@ def train(*words: str, name_the_run: str) -> None:
 
 def _sized(words: list[str]) -> Any:
     """A sweep of many jobs takes its time, and so does an ablation; what such a sweep leaves can be compared after it."""
-    return pytest.param(words, marks=[pytest.mark.slow] if _jobs(words) > LONGEST_SWEEP else [], id=shlex.join(words))
+    slow = words in MEASURED or _jobs(words) > LONGEST_SWEEP
+    return pytest.param(words, marks=[pytest.mark.slow] if slow else [], id=shlex.join(words))
 
 
 def _jobs(words: list[str]) -> int:
