@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from afinar.analysis.ablation.judgement import Cell, Judgement, choose, has_lear
 from afinar.analysis.ablation.reaching import with_steps
 from afinar.analysis.intervals import Interval
 from afinar.analysis.table import Row
-from afinar.analysis.verdicts import FEWEST, Verdict, of_claim, verdict_of, without
+from afinar.analysis.verdicts import FEWEST, Verdict, in_words, of_claim, verdict_of, without
 from afinar.run_folder import RunFolder
 
 SUPPORTED, NOT, OPEN = Verdict.SUPPORTED, Verdict.NOT_SUPPORTED, Verdict.INCONCLUSIVE
@@ -373,6 +374,35 @@ def test_an_aside_is_judged_and_has_no_part_in_the_verdict() -> None:
     found = judge(ablation(HELPS, aside, arms=("without", "with", "worse")), results)
     assert [part.verdict for part in found.parts] == [SUPPORTED, NOT]
     assert found.verdict is SUPPORTED
+
+
+@pytest.mark.parametrize(
+    ("marked", "reader", "expected"),
+    [
+        ({"claim"}, "afinar.data.readers.DemoReader", ([True, False], True)),
+        ({"aside"}, "afinar.data.readers.DemoReader", ([False, True], False)),
+        ({"ablation"}, "afinar.data.readers.DemoReader", ([True, True], True)),
+        ({"claim", "aside", "ablation"}, "afinar.data.readers.CsvReader", ([False, False], False)),
+        (set(), "afinar.data.readers.DemoReader", ([False, False], False)),
+    ],
+)
+def test_a_claim_is_by_construction_as_soon_as_one_of_its_parts_is(
+    marked: set[str], reader: str, expected: tuple[list[bool], bool]
+) -> None:
+    results = {(arm, "few"): cell(0.5 + generator(3).normal(0, 0.005, 8)) for arm in ("without", "with")}
+    for found in results.values():
+        for run in found.rows.values():
+            run.settings["data.tasks.names.reader._target_"] = reader
+    aside = replace(HELPS, aside=True, by_construction="aside" in marked)
+    tested = replace(ablation(replace(HELPS, by_construction="claim" in marked), aside), by_construction="ablation" in marked)
+    found = judge(tested, results)
+    assert ([part.by_construction for part in found.parts], found.by_construction) == expected
+
+
+def test_only_what_is_supported_is_told_as_made_so() -> None:
+    told = {verdict: in_words(verdict, by_construction=True) for verdict in Verdict}
+    assert told == {SUPPORTED: "supported (by construction)", NOT: "not supported", OPEN: "inconclusive"}
+    assert all(in_words(verdict, by_construction=False) == verdict for verdict in Verdict)
 
 
 def test_a_baseline_may_stand_at_another_condition() -> None:

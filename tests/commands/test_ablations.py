@@ -135,6 +135,7 @@ def contrast(**changes: Any) -> list[dict[str, Any]]:
             "contrasts[0]: metric: the conditions have different ones",
         ),
         ({"by_construction": "yes"}, "by_construction: 'yes' is neither true nor false"),
+        ({"contrasts": contrast(by_construction=1)}, "contrasts[0]: by_construction: 1 is neither true nor false"),
         ({"settings": ["model.name=prepared/half"]}, "prepare: there is no 'half'. There are: none"),
     ],
 )

@@ -19,6 +19,8 @@ RULE = (
 )
 """As every report prints it."""
 
+BY_CONSTRUCTION = "by construction"
+
 
 class Verdict(StrEnum):
     """What may be said of a claim."""
@@ -26,6 +28,11 @@ class Verdict(StrEnum):
     SUPPORTED = "supported"
     NOT_SUPPORTED = "not supported"
     INCONCLUSIVE = "inconclusive"
+
+
+def in_words(verdict: str, by_construction: bool) -> str:
+    """Return a verdict as it is told: ``"supported (by construction)"``, if it is the one that the data were made for."""
+    return f"{verdict} ({BY_CONSTRUCTION})" if by_construction and verdict == Verdict.SUPPORTED else str(verdict)
 
 
 def verdict_of(interval: Interval | None, smallest: float) -> Verdict:

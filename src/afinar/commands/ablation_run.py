@@ -16,9 +16,10 @@ from afinar.analysis.ablation.definition import PREPARED, Ablation, Words
 from afinar.analysis.ablation.judgement import Cell, Results, judge
 from afinar.analysis.ablation.page import parts_grid, write_report
 from afinar.analysis.ablation.reaching import with_steps
-from afinar.analysis.ablation.record import in_words, record
+from afinar.analysis.ablation.record import record
 from afinar.analysis.report.pages import plots_of
 from afinar.analysis.table import Row, read_evaluation, read_row
+from afinar.analysis.verdicts import in_words
 from afinar.callbacks.wandb_report import log_verdicts
 from afinar.commands.ablation_plan import Place, Plan, with_runs
 from afinar.commands.composition import compose
@@ -56,7 +57,6 @@ def run_ablation(plan: Plan, command: str) -> int:
         trainings=len(runs),
         failed=tuple(f"{run}: {run.status.get('error')}" for words, run in runs.items() if run and states[words] == "failed"),
         unfinished=sum(state not in ("done", "failed") for state in states.values()),
-        by_construction=ablation.by_construction and _on_demo_data(results),
     )
     folder = plan.folder
     write_report(folder, ablation, results, judgement, course)
@@ -65,7 +65,7 @@ def run_ablation(plan: Plan, command: str) -> int:
     files = [folder / name for name in ("report.html", "verdict.json")] + sorted(plots_of(folder / "report.html").glob("*.png"))
     log_verdicts(folder, _logger(plan, trainings[0]), sweep, plan.name, grid.columns, grid.rows, files)
     table(f"{ablation.claim} ({ablation.source})", grid.columns, grid.rows)
-    say(f"{ablation.name}: {in_words(judgement.verdict, course.by_construction)}; see {folder / 'report.html'}")
+    say(f"{ablation.name}: {in_words(judgement.verdict, judgement.by_construction)}; see {folder / 'report.html'}")
     return 0 if set(states.values()) <= {"done"} else 1
 
 
@@ -122,8 +122,3 @@ def _logger(plan: Plan, words: Words) -> dict[str, Any]:
     """Return the logger of the runs, as it is configured."""
     settings = OmegaConf.to_container(compose([*plan.common, *words]).logger, resolve=False)
     return {str(key): value for key, value in settings.items()} if isinstance(settings, dict) else {}
-
-
-def _on_demo_data(results: Results) -> bool:
-    readers = {str(row.settings.get("data.reader._target_")) for cell in results.values() for row in cell.rows.values()}
-    return all(reader.endswith(".DemoReader") for reader in readers)

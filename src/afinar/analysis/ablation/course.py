@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-BY_CONSTRUCTION = "by construction"
-
 
 @dataclass(frozen=True)
 class Course:
@@ -21,7 +19,6 @@ class Course:
         trainings: how many there are.
         failed: what failed, a line each.
         unfinished: how many trainings are neither done nor failed.
-        by_construction: the data are those that were built to show the effect.
     """
 
     command: str
@@ -33,7 +30,6 @@ class Course:
     trainings: int
     failed: tuple[str, ...]
     unfinished: int
-    by_construction: bool
 
     @property
     def is_whole(self) -> bool:

@@ -56,6 +56,7 @@ class Contrast:
         smallest_effect: of interest, in the units of the effect; None for that of the ablation.
         why: a word on it.
         aside: it is judged like the others and is no part of the claim.
+        by_construction: the demo corpus was built to show this effect.
     """
 
     says: str
@@ -71,6 +72,7 @@ class Contrast:
     smallest_effect: float | None = None
     why: str | None = None
     aside: bool = False
+    by_construction: bool = False
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -101,7 +103,7 @@ class Ablation:
         metric_at: the metric under some conditions, where their task has another one; the same score of validation chooses there.
         reach: scores by their names on validation: for each there is ``train/steps_to_NAME``, the optimizer steps until a validation during
             training first had it; see `afinar.analysis.ablation.reaching`.
-        by_construction: the demo corpus was built to show the effect.
+        by_construction: the demo corpus was built to show the effects of all parts; a contrast may say so of its own alone.
         published: what others found, with its source.
         limits: what the verdict does not say.
         floor: a run whose `metric` is no better than this has learned nothing and counts as failed; None where only a run that ends in an

@@ -12,7 +12,6 @@ from afinar.analysis.ablation.course import Course
 from afinar.analysis.ablation.definition import Ablation
 from afinar.analysis.ablation.effects_plot import effects_plots, units
 from afinar.analysis.ablation.judgement import Cell, Judgement, Part, Results, has_learned
-from afinar.analysis.ablation.record import in_words
 from afinar.analysis.arms import Arm, Arms
 from afinar.analysis.comparison import compare_arms
 from afinar.analysis.intervals import Interval, Summary, summarize
@@ -21,12 +20,12 @@ from afinar.analysis.report.curves import learning_curves
 from afinar.analysis.report.pages import write_html, write_markdown, write_plots
 from afinar.analysis.report.parts import Notes, Section, Table, Text
 from afinar.analysis.report.seeds import every_seed
-from afinar.analysis.verdicts import RULE
+from afinar.analysis.verdicts import RULE, in_words
 
 
 def write_report(folder: Path, ablation: Ablation, results: Results, judgement: Judgement, course: Course) -> None:
     """Write ``report.md`` and ``report.html``, and their plots beside them."""
-    title = f"{ablation.name}: {in_words(judgement.verdict, course.by_construction)}"
+    title = f"{ablation.name}: {in_words(judgement.verdict, judgement.by_construction)}"
     sections = sections_of(ablation, results, judgement, course)
     write_plots(folder / "report.md", sections)
     write_markdown(folder / "report.md", title, sections)
@@ -36,7 +35,7 @@ def write_report(folder: Path, ablation: Ablation, results: Results, judgement: 
 def sections_of(ablation: Ablation, results: Results, judgement: Judgement, course: Course) -> list[Section]:
     """Return all that is to be said of an ablation."""
     return [
-        _verdict(ablation, judgement, course),
+        _verdict(ablation, judgement),
         _scores(ablation, results),
         *_runs(ablation, results),
         Section("How it was run", (Notes(tuple(_setting(ablation, course))),)),
@@ -45,15 +44,18 @@ def sections_of(ablation: Ablation, results: Results, judgement: Judgement, cour
     ]
 
 
-def _verdict(ablation: Ablation, judgement: Judgement, course: Course) -> Section:
+def _verdict(ablation: Ablation, judgement: Judgement) -> Section:
     claim = f"{ablation.claim} ({ablation.source})"
-    built = "The demo corpus was built so that this effect can be seen: a claim that is supported here is so by construction."
+    built = [str(place) for place, part in enumerate(judgement.parts, start=1) if part.by_construction]
+    made = (
+        f"Demo corpora were built so that the effects of these parts can be seen: {', '.join(built)}. Supported here is so by construction."
+    )
     return Section(
         "Claim and verdict",
         (
             Text(f"Claim: {claim}"),
-            Text(f"Verdict: {in_words(judgement.verdict, course.by_construction)}."),
-            *([Text(built)] if course.by_construction else []),
+            Text(f"Verdict: {in_words(judgement.verdict, judgement.by_construction)}."),
+            *([Text(made)] if built else []),
             Table("The parts of the claim; an effect above 0 is in its direction", parts_grid(judgement)),
             *effects_plots(ablation, judgement.parts),
             Notes(tuple(line for place, part in enumerate(judgement.parts, start=1) for line in _part_lines(ablation, part, place))),
@@ -93,7 +95,7 @@ def parts_grid(judgement: Judgement) -> Grid:
     columns = ("verdict", "part", "effect", "95% interval", "smallest of interest", "seeds", "interval over")
     rows = [
         (
-            str(part.verdict),
+            in_words(part.verdict, part.by_construction),
             f"{place}. {'aside: ' if part.contrast.aside else ''}{part.contrast.says}",
             number(part.estimate.effect, sign=True),
             interval_of(part.estimate.interval, sign=True),

@@ -194,6 +194,7 @@ _CONTRAST: Mapping[str, Converter[Any]] = {
     "smallest_effect": _number,
     "why": _text,
     "aside": _truth,
+    "by_construction": _truth,
 }
 
 _ABLATION: Mapping[str, Converter[Any]] = {

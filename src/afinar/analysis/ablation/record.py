@@ -5,15 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from afinar.analysis.ablation.course import BY_CONSTRUCTION, Course
+from afinar.analysis.ablation.course import Course
 from afinar.analysis.ablation.definition import Ablation
 from afinar.analysis.ablation.judgement import Judgement, Part
-from afinar.analysis.verdicts import Verdict
-
-
-def in_words(verdict: str, by_construction: bool) -> str:
-    """Return a verdict as it is told: ``"supported (by construction)"``, if it is the one that the data were made for."""
-    return f"{verdict} ({BY_CONSTRUCTION})" if by_construction and verdict == Verdict.SUPPORTED else verdict
 
 
 def record(ablation: Ablation, judgement: Judgement, course: Course) -> dict[str, Any]:
@@ -23,7 +17,7 @@ def record(ablation: Ablation, judgement: Judgement, course: Course) -> dict[str
         "claim": ablation.claim,
         "source": ablation.source,
         "verdict": str(judgement.verdict),
-        "by_construction": course.by_construction,
+        "by_construction": judgement.by_construction,
         "parts": [_part(ablation, part) for part in judgement.parts],
         "command": course.command,
         "when": course.when,
@@ -43,6 +37,7 @@ def _part(ablation: Ablation, part: Part) -> Mapping[str, Any]:
     return {
         "says": contrast.says,
         "aside": contrast.aside,
+        "by_construction": part.by_construction,
         "metric": contrast.metric or ablation.metric_of(contrast.at),
         "statistic": contrast.statistic,
         "relative": contrast.relative,
