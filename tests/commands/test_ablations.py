@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -199,11 +200,21 @@ def test_overrides_win_over_settings_and_have_a_folder_of_their_own(mini: Ablati
     assert "trainer.max_epochs=7" in other.jobs[place]
     assert "trainer.max_epochs=1" not in other.jobs[place]
     assert not any(word.startswith("optimizer.lr=") for word in other.jobs[place])  # it was chosen for the usual model
-    assert len({usual.folder, other.folder, plan(mini, ["model=bert_base"], tmp_path).folder}) == 3
+    assert len({usual.name, other.name, plan(mini, ["model=bert_base"], tmp_path).name}) == 3
     logged = plan(mini, ["logger=wandb", "retry=true", "hydra/launcher=basic"], tmp_path)
-    assert logged.folder == usual.folder
+    assert (logged.name, logged.report) == (usual.name, usual.report) == ("mini", "mini")
     assert "logger=none" in usual.common
     assert "logger=none" not in logged.common
+
+
+@pytest.mark.parametrize("words", [[], ["model=bert_base"]], ids=["usual", "another model"])
+def test_a_report_on_other_seeds_has_its_own_folder_and_its_runs_are_those_of_all(words: list[str], mini: Ablation, tmp_path: Path) -> None:
+    whole, same = plan(mini, words, tmp_path), plan(mini, words, tmp_path, seeds=mini.seeds)
+    fewer, more = (plan(mini, words, tmp_path, seeds=seeds) for seeds in (2, 7))
+    assert whole.report == same.report == whole.name
+    assert (fewer.report, more.report) == (f"{whole.name}-2-seeds", f"{whole.name}-7-seeds")
+    assert len({(one.root, one.name, one.common) for one in (whole, same, fewer, more)}) == 1
+    assert fewer.jobs.items() < whole.jobs.items() < more.jobs.items()
 
 
 def test_a_prepared_model_is_named_by_its_run_where_the_usual_one_is_meant(tmp_path: Path) -> None:
@@ -235,14 +246,20 @@ def ablate(tagging: list[str], tmp_path_factory: pytest.TempPathFactory) -> Call
 
 @pytest.fixture(scope="module")
 def folder(ablate: Callable[..., Answer]) -> Path:
+    """The folder of the report; its runs are beside it."""
     answer = ablate("mini", "--seeds", "2")
     assert answer.status == 0, answer.err
     output: Path = ablate.output  # type: ignore[attr-defined]
-    return output / "mini"
+    return output / "mini-2-seeds"
+
+
+def runs_of(folder: Path) -> list[RunFolder]:
+    return list(find_runs(folder.parent / "mini"))
 
 
 def test_two_trainings_a_seed_serve_three_arms(folder: Path) -> None:
-    runs = list(find_runs(folder))
+    runs = runs_of(folder)
+    assert not list(find_runs(folder))
     assert len(runs) == 4
     heads = {run.path: run.choices["head"] for run in runs}
     for run in runs:
@@ -260,20 +277,21 @@ def test_the_report_and_the_record_say_the_same(folder: Path) -> None:
     report = (folder / "report.md").read_text(encoding="utf-8")
     assert record["verdict"] == "inconclusive"
     assert record["trainings"] == 4
+    assert record["runs"] == "mini"
     assert record["parts"][0]["notes"] == ["2 seeds finished in all arms: fewer than 5 give no verdict"]
     assert sum(record["parts"][1]["chosen"][""].values()) == 2
     assert (folder / "report.html").read_text(encoding="utf-8").count("<svg") >= 3
     assert len(list((folder / "report_plots").glob("*.png"))) >= 3
     for expected in ("# mini: inconclusive", "A CRF helps.", "What the verdict does not say", "afinar ablate mini --seeds=2", "two-level"):
         assert expected in report
-    scores = {run.path: run.metrics["test"]["entity_f1_strict"] for run in find_runs(folder) if run.choices["head"] == "token_linear"}
+    scores = {run.path: run.metrics["test"]["entity_f1_strict"] for run in runs_of(folder) if run.choices["head"] == "token_linear"}
     legal = [RunFolder(next((path / "evaluations").glob("*"))).metrics["test"]["entity_f1_strict"] for path in scores]
     assert record["parts"][0]["effect"] == pytest.approx((sum(legal) - sum(scores.values())) / 2)
 
 
 def test_a_second_start_trains_and_evaluates_nothing(folder: Path, ablate: Callable[..., Answer]) -> None:
     def results() -> dict[str, str]:
-        files = digest(*(run.path for run in find_runs(folder)))
+        files = digest(*(run.path for run in runs_of(folder)))
         return {file: content for file, content in files.items() if Path(file).suffix in (".ckpt", ".jsonl") or "metrics" in file}
 
     before = results()
@@ -286,30 +304,30 @@ def test_a_second_start_trains_and_evaluates_nothing(folder: Path, ablate: Calla
 
 
 def test_more_seeds_are_added_to_those_that_are_there(folder: Path, ablate: Callable[..., Answer]) -> None:
-    before = {run.path: run.status["started"] for run in find_runs(folder)}
-    parts = json.loads((folder / "verdict.json").read_text(encoding="utf-8"))["parts"]
+    before = {run.path: run.status["started"] for run in runs_of(folder)}
+    results = digest(folder)
     assert ablate("mini", "--seeds=3").status == 0
-    after = {run.path: run.status["started"] for run in find_runs(folder)}
+    after = {run.path: run.status["started"] for run in runs_of(folder)}
     assert len(after) == 6
     assert {path: after[path] for path in before} == before
-    assert ablate("mini", "--seeds=2").status == 0
-    assert json.loads((folder / "verdict.json").read_text(encoding="utf-8"))["parts"] == parts
+    assert digest(folder) == results
+    assert json.loads((folder.parent / "mini-3-seeds" / "verdict.json").read_text(encoding="utf-8"))["anew"] == 2
 
 
 def test_the_list_shows_claims_and_last_verdicts(folder: Path, ablate: Callable[..., Answer]) -> None:
     answer = ablate("--list")
     assert answer.status == 0
-    lines = {line.split()[0]: line for line in answer.out.splitlines() if line.strip()}
-    assert "A CRF helps." in lines["mini"]
-    assert "inconclusive" in lines["mini"]
+    lines = {first: rest for first, *rest in (re.split(r"\s{2,}", line.strip()) for line in answer.out.splitlines())}
+    assert lines["mini"] == ["A CRF helps.", "10", "not run yet"]
     assert "not run yet" in lines["crf"]
+    assert lines["--seeds 2"][:2] == ["2", "inconclusive"]
 
 
 def test_a_failed_run_is_told_and_the_rest_is_judged(ablate: Callable[..., Answer]) -> None:
     answer = ablate("mini", "--seeds=1", "optimizer.lr=-1", "logger=wandb")
     assert answer.status == 1
     output: Path = ablate.output  # type: ignore[attr-defined]
-    (file,) = output.glob("mini-*/report.md")
+    (file,) = output.glob("mini-*lr*-1-seeds/report.md")
     report = file.read_text(encoding="utf-8")
     assert "2 of 2 trainings failed (100.0%)" in report
     assert "Invalid learning rate: -1" in report

@@ -6,11 +6,12 @@ import json
 import shlex
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from afinar.analysis.ablation.definition import Ablation
 from afinar.analysis.verdicts import in_words
 from afinar.commands.ablation_plan import ablation_files, find_ablation, plan
 from afinar.commands.composition import compose
@@ -30,7 +31,8 @@ usage: afinar ablate NAME [--seeds N] [key=value] ...
   key=value      for all arms; it wins over the settings of the ablation
 
 What is done is not done again, what was interrupted goes on, and retry=true tries again what failed. Runs, report.html, report.md
-and verdict.json go to OUTPUT/ablations/NAME; with other data or another model they have a folder of their own.
+and verdict.json go to OUTPUT/ablations/NAME; with other data or another model they have a folder of their own. So has the report
+on another number of seeds (NAME-3-seeds); its runs are those of NAME.
 
     afinar ablate dropout hydra/launcher=joblib
     afinar ablate crf data=lener_br model=bertimbau_base trainer.max_epochs=5"""
@@ -123,7 +125,7 @@ def _run_all(asked: _Asked, output: Path) -> int:
 
 
 def _list(output: Path, words: Sequence[str]) -> None:
-    """Print every ablation with its claim, its budget and its last verdicts, those on other data or models below it."""
+    """Print every ablation with its claim, its budget and its last verdict, below it those on other data, models or numbers of seeds."""
     rows = []
     for name in ablation_files(words):
         try:
@@ -131,12 +133,17 @@ def _list(output: Path, words: Sequence[str]) -> None:
         except UserError as error:
             say(f"skipped: {error}")
             continue
-        verdicts = [_verdict(file) for file in sorted((output / "ablations").glob(f"{name}*/verdict.json"))]
-        own = [found for found in verdicts if found.get("ablation") == name]
-        usual = next((found for found in own if not found.get("overrides")), {})
-        rows.append((name, ablation.claim, f"{ablation.budget_minutes:g}", *_told(usual)))
-        rows += [(f"  {' '.join(found['overrides'])}", "", "", *_told(found)) for found in own if found.get("overrides")]
-    table(None, ("ablation", "claim", "minutes", "verdict", "when"), rows)
+        verdicts = {file.parent.name: _verdict(file) for file in sorted((output / "ablations").glob(f"{name}*/verdict.json"))}
+        rows.append((name, ablation.claim, f"{ablation.budget_minutes:g}", *_told(verdicts.pop(name, {}))))
+        own = [found for found in verdicts.values() if found.get("ablation") == name]
+        rows += [(f"  {_what_else(found, ablation)}", "", "", *_told(found)) for found in own]
+    table(None, ("ablation", "claim", "minutes", "seeds", "verdict", "when"), rows)
+
+
+def _what_else(found: Mapping[str, Any], ablation: Ablation) -> str:
+    """Return in what an ablation was asked for otherwise than it stands in its file."""
+    seeds = [] if found.get("seeds") == ablation.seeds else [f"--seeds {found.get('seeds')}"]
+    return " ".join([*found.get("overrides", ()), *seeds])
 
 
 def _verdict(file: Path) -> dict[str, Any]:
@@ -148,7 +155,9 @@ def _verdict(file: Path) -> dict[str, Any]:
     return found
 
 
-def _told(found: dict[str, Any]) -> tuple[str, str]:
+def _told(found: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return the number of seeds, the verdict and its time."""
     if not found:
-        return "not run yet", ""
-    return in_words(str(found.get("verdict")), bool(found.get("by_construction"))), str(found.get("when", "")).replace("T", " ")[:16]
+        return "", "not run yet", ""
+    verdict = in_words(str(found.get("verdict")), bool(found.get("by_construction")))
+    return str(found.get("seeds", "")), verdict, str(found.get("when", "")).replace("T", " ")[:16]

@@ -38,6 +38,8 @@ class Plan:
         ablation: whose.
         root: of all ablations' folders.
         name: of the folder of its runs there, and of its sweep; other data or another model have another one.
+        report: name of the folder of its report and verdict there: that of the runs; with another number of seeds than the ablation has
+            one of their own, so that a look with a few seeds never takes the place of the whole.
         overrides: what was asked for besides, of what decides the results.
         common: words of all jobs: flags, launcher, logger, and where the runs go.
         jobs: by place; places whose arms differ in evaluation alone have the same.
@@ -46,13 +48,10 @@ class Plan:
     ablation: Ablation
     root: Path
     name: str
+    report: str
     overrides: Words
     common: Words
     jobs: Mapping[Place, Words]
-
-    @property
-    def folder(self) -> Path:
-        return self.root / self.name
 
     @property
     def common_of_preparation(self) -> list[str]:
@@ -75,6 +74,8 @@ def plan(ablation: Ablation, words: Sequence[str], output: Path, seeds: int | No
     own = [word for word in given if is_identity(word)]
     _check(ablation, own)
     name = f"{ablation.name}-{name_of(own)}" if own else ablation.name
+    seeds = seeds or ablation.seeds
+    report = name if seeds == ablation.seeds else f"{name}-{seeds}-seeds"
     common = [word for word in words if word not in own]
     if not any(word.partition("=")[0] == "logger" for word in given):
         common.append(LOGGER)
@@ -87,9 +88,9 @@ def plan(ablation: Ablation, words: Sequence[str], output: Path, seeds: int | No
         Place(arm, condition, seed): tuple(one_job([*settings, *under, *setup.of_training, *own, f"seed={seed}"]))
         for condition, under in ablation.conditions.items()
         for arm, setup in ablation.arms.items()
-        for seed in range(seeds or ablation.seeds)
+        for seed in range(seeds)
     }
-    return Plan(ablation, root, name, tuple(own), tuple(common), jobs)
+    return Plan(ablation, root, name, report, tuple(own), tuple(common), jobs)
 
 
 def with_runs(words: Words, runs: Mapping[str, Path]) -> Words:

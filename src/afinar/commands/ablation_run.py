@@ -58,12 +58,14 @@ def run_ablation(plan: Plan, command: str) -> int:
         failed=tuple(f"{run}: {run.status.get('error')}" for words, run in runs.items() if run and states[words] == "failed"),
         unfinished=sum(state not in ("done", "failed") for state in states.values()),
     )
-    folder = plan.folder
+    folder = plan.root / plan.report
     write_report(folder, ablation, results, judgement, course)
-    write_text(folder / "verdict.json", json.dumps(record(ablation, judgement, course), ensure_ascii=False, indent=2) + "\n")
+    write_text(
+        folder / "verdict.json", json.dumps({"runs": plan.name, **record(ablation, judgement, course)}, ensure_ascii=False, indent=2) + "\n"
+    )
     grid = parts_grid(judgement)
     files = [folder / name for name in ("report.html", "verdict.json")] + sorted(plots_of(folder / "report.html").glob("*.png"))
-    log_verdicts(folder, _logger(plan, trainings[0]), sweep, plan.name, grid.columns, grid.rows, files)
+    log_verdicts(folder, _logger(plan, trainings[0]), sweep, plan.report, grid.columns, grid.rows, files)
     table(f"{ablation.claim} ({ablation.source})", grid.columns, grid.rows)
     say(f"{ablation.name}: {in_words(judgement.verdict, judgement.by_construction)}; see {folder / 'report.html'}")
     return 0 if set(states.values()) <= {"done"} else 1
