@@ -120,6 +120,22 @@ def test_confounds_are_named(tmp_path: Path) -> None:
     assert "max_epochs" not in "\n".join(arms_of(rows_at(tmp_path)).warnings)
 
 
+def test_networks_may_differ_from_arm_to_arm_and_not_within_one(tmp_path: Path) -> None:
+    networks = {"a": ("/cache/tiny-1", "/other/tiny-1"), "b": ("/cache/base", "/cache/base"), "c": ("tiny-1", "tiny-2")}
+    for model, names in networks.items():
+        for seed, name in enumerate(names):
+            finished(
+                tmp_path / f"{model}{seed}",
+                {"model.name": model, "seed": seed},
+                {"test/accuracy": 0.8},
+                backbone={"name": name, "commit": None},
+            )
+    (warning,) = arms_of(rows_at(tmp_path)).warnings
+    assert warning.startswith("runs of one arm started from different networks (name=c): ")
+    finished(tmp_path / "late", {"model.name": "b", "seed": 2}, {"test/accuracy": 0.8}, backbone={"name": "/cache/base", "commit": "f00"})
+    assert "(name=b, name=c)" in arms_of(rows_at(tmp_path)).warnings[-1]
+
+
 def test_of_a_setting_that_ran_twice_the_last_run_counts(sweep: Path) -> None:
     finished(sweep / "lr=0.001+seed=4-2", {"optimizer.lr": 1e-3, "seed": 4}, {"test/accuracy": 0.5, "validation/accuracy": 0.5})
     arms = arms_of(rows_at(sweep))

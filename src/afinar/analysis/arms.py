@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -102,7 +103,7 @@ def arms_of(rows: Sequence[Row], by: Sequence[str] | None = None, failures: Sequ
     )
     others = [name for name in varied if name not in chosen]
     arms = tuple(replace(arm, failures=_failures(arm, failures, {SEED, *others})) for arm in arms)
-    warnings = [*_confounds(arms, others), *_unlike(arms)]
+    warnings = [*_confounds(arms, others), *unlike(arms)]
     if repeated:
         warnings.append(f"{repeated} runs have the setting and the seed of another; the last of them counts")
     return Arms(arms, tuple(chosen), tuple(warnings))
@@ -151,7 +152,16 @@ _FACTS: Mapping[str, Callable[[Row], str]] = {
 """What runs record of themselves that no setting says."""
 
 
-def _unlike(arms: Sequence[Arm]) -> list[str]:
+def _network(row: Row) -> str:
+    """Say which network a run started from; of the same name in another cache it is the same."""
+    network = row.training.status.get("backbone") or {}
+    return repr(sorted({**network, "name": Path(str(network.get("name"))).name}.items(), key=str))
+
+
+def unlike(arms: Sequence[Arm]) -> list[str]:
+    """Say in what runs differ that no setting names, a line each: their seeds, libraries and devices, and, within an arm, the networks that
+    they started from. A name may stand for another network after an upgrade; from arm to arm networks may differ on purpose.
+    """
     lines = []
     if len({arm.seeds for arm in arms}) > 1:
         seeds = "; ".join(f"{arm.name}: {', '.join(map(str, arm.seeds))}" for arm in arms[:4])
@@ -159,4 +169,8 @@ def _unlike(arms: Sequence[Arm]) -> list[str]:
     for what, fact in _FACTS.items():
         if len({fact(row) for arm in arms for row in arm.rows}) > 1:
             lines.append(f"runs differ in {what}: rerun them alike before you trust a small difference")
+    mixed = [arm.name for arm in arms if len(set(map(_network, arm.rows))) > 1]
+    if mixed:
+        of = ", ".join(mixed[:4]) + (", ..." if len(mixed) > 4 else "")
+        lines.append(f"runs of one arm started from different networks ({of}): rerun them alike before you trust any difference")
     return lines

@@ -19,6 +19,7 @@ class Row:
         settings: its configuration, flat (``optimizer.lr``).
         overridden: the keys that were set at the command line.
         scores: its metrics, flat (``validation/accuracy``, ``train/seconds``).
+        trained: the folder of the training, where `run` is that of another evaluation of its model.
     """
 
     run: RunFolder
@@ -26,6 +27,12 @@ class Row:
     settings: dict[str, Any]
     overridden: frozenset[str]
     scores: dict[str, float]
+    trained: RunFolder | None = None
+
+    @property
+    def training(self) -> RunFolder:
+        """The folder of the training, with the learning curve and what the network was."""
+        return self.trained or self.run
 
 
 def read_row(run: RunFolder) -> Row:
@@ -49,7 +56,7 @@ def read_evaluation(row: Row, overrides: Sequence[str]) -> Row:
     """
     evaluation = row.run.evaluation(overrides)
     kept = {name: score for name, score in row.scores.items() if name.startswith("train/")}
-    return replace(row, run=evaluation, scores={**kept, **_scores(evaluation)})
+    return replace(row, run=evaluation, trained=row.training, scores={**kept, **_scores(evaluation)})
 
 
 def _scores(run: RunFolder) -> dict[str, float]:

@@ -14,6 +14,7 @@ from afinar.analysis.ablation import estimates
 from afinar.analysis.ablation.definition import EVERYWHERE, Ablation, Contrast
 from afinar.analysis.ablation.estimates import Estimate
 from afinar.analysis.ablation.reaching import never
+from afinar.analysis.arms import Arm, unlike
 from afinar.analysis.counts import added
 from afinar.analysis.over_examples import StoredPredictions
 from afinar.analysis.table import Row
@@ -66,10 +67,17 @@ class Part:
 
 @dataclass(frozen=True)
 class Judgement:
-    """The verdict on a claim, and on its parts."""
+    """The verdict on a claim, and on its parts.
+
+    Attributes:
+        verdict: on the claim.
+        parts: of the claim, and what stands beside it.
+        unlike: in what its runs differ that no arm names, a line each; see `afinar.analysis.arms.unlike`.
+    """
 
     verdict: Verdict
     parts: tuple[Part, ...]
+    unlike: tuple[str, ...] = ()
 
     @property
     def by_construction(self) -> bool:
@@ -102,7 +110,8 @@ def judge(ablation: Ablation, results: Results, seed: int = 0) -> Judgement:
     parts = tuple(_Comparison(ablation, contrast, results, stored, seed).judge() for contrast in ablation.contrasts)
     if _on_demo_data(results):
         parts = tuple(replace(part, by_construction=ablation.by_construction or part.contrast.by_construction) for part in parts)
-    return Judgement(of_claim([part.verdict for part in parts if not part.contrast.aside]), parts)
+    verdict = of_claim([part.verdict for part in parts if not part.contrast.aside])
+    return Judgement(verdict, parts, tuple(unlike(_arms(results))))
 
 
 def choose(scores: Mapping[str, Mapping[int, float]], lower: bool) -> dict[int, str]:
@@ -284,6 +293,14 @@ class _Comparison:
             if late := sum(never(self._metric) in row.scores for row in cell.rows.values()):
                 lines.append(f"{late} {of} never got there and count as if they had at their last step, which flatters it")
         return lines
+
+
+def _arms(results: Results) -> list[Arm]:
+    return [
+        Arm({"arm": arm, **({"condition": condition} if condition else {})}, tuple(cell.rows[seed] for seed in sorted(cell.rows)))
+        for (arm, condition), cell in results.items()
+        if cell.rows
+    ]
 
 
 def _on_demo_data(results: Results) -> bool:

@@ -38,7 +38,7 @@ def sections_of(ablation: Ablation, results: Results, judgement: Judgement, cour
         _verdict(ablation, judgement),
         _scores(ablation, results),
         *_runs(ablation, results),
-        Section("How it was run", (Notes(tuple(_setting(ablation, course))),)),
+        Section("How it was run", (Notes((*_setting(ablation, course), *map(_sentence, judgement.unlike))),)),
         *([Section("What others found", (Notes(ablation.published),))] if ablation.published else []),
         Section("What the verdict does not say", (Notes(tuple(limits(ablation, course))),)),
     ]
@@ -56,6 +56,7 @@ def _verdict(ablation: Ablation, judgement: Judgement) -> Section:
             Text(f"Claim: {claim}"),
             Text(f"Verdict: {in_words(judgement.verdict, judgement.by_construction)}."),
             *([Text(made)] if built else []),
+            *([Notes(tuple(map(_sentence, judgement.unlike)))] if judgement.unlike else []),
             Table("The parts of the claim; an effect above 0 is in its direction", parts_grid(judgement)),
             *effects_plots(ablation, judgement.parts),
             Notes(tuple(line for place, part in enumerate(judgement.parts, start=1) for line in _part_lines(ablation, part, place))),
@@ -197,6 +198,10 @@ def _setting(ablation: Ablation, course: Course) -> Iterator[str]:
         yield "No training failed"
     if course.unfinished:
         yield f"{course.unfinished} trainings are unfinished: the same command goes on with them"
+
+
+def _sentence(line: str) -> str:
+    return f"{line[0].upper()}{line[1:]}"
 
 
 def _budget(ablation: Ablation, course: Course) -> str:
