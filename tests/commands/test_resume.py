@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -73,7 +74,8 @@ def assert_same_run(first: RunFolder, second: RunFolder) -> None:
         assert first.metrics.get(split) == second.metrics.get(split)
     one, other = ({file.name: file.read_bytes() for file in run.path.glob("predictions/*")} for run in (first, second))
     assert one == other
-    assert first.metrics["train"]["steps"] == second.metrics["train"]["steps"]
+    for count in ("steps", "epochs", "pad_waste"):
+        assert first.metrics["train"][count] == second.metrics["train"][count]
     assert first.history == second.history
 
 
@@ -161,6 +163,29 @@ def test_resuming_equals_never_having_stopped(
     assert_same_run(only_run(tmp_path / "straight"), only_run(tmp_path / "interrupted"))
     assert run.status["status"] == "done"
     assert run.status["error"] is None
+
+
+def test_a_resumed_run_has_the_time_of_all_its_training(
+    small: list[str], interrupt: Interrupt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a clock that says 1 s a batch; what is lost to the interruption is not in it."""
+    trained = Throughput.on_train_batch_end
+    now = [0]
+
+    def tick(self: Throughput, *arguments: Any) -> None:
+        now[0] += 1
+        trained(self, *arguments)
+
+    monkeypatch.setattr("afinar.callbacks.throughput.time", SimpleNamespace(perf_counter=lambda: now[0]))
+    monkeypatch.setattr(Throughput, "on_train_batch_end", tick)
+    words = [*small, "trainer.max_epochs=3"]
+    interrupt(*words, epoch=2, batch=2)
+    done("train", *words, "resume=true", f"output={tmp_path / 'interrupted'}")
+    measured = only_run(tmp_path / "interrupted").metrics["train"]
+    assert measured["seconds"] == measured["steps"] == 3 * 5
+    assert measured["samples_per_second"] == 3 * 40 / 15
+    done("train", *words, "retry=true", "resume=true", f"output={tmp_path / 'interrupted'}")
+    assert only_run(tmp_path / "interrupted").metrics["train"] == measured
 
 
 @pytest.mark.parametrize(

@@ -14,19 +14,38 @@ from afinar.types import Batch
 class Throughput(pl.Callback):
     """Measures the training epochs alone: evaluation, checkpoints and set-up are left out.
 
+    A run that goes on from a checkpoint goes on counting from there: its figures are those of all the training that made the model. What
+    was trained after the checkpoint and lost is not in them.
+
     Attributes:
         seconds: wall-clock time of the training epochs.
         samples: training examples seen on this device.
-        epochs: epochs trained by this process (a resumed run counts its own).
+        epochs: epochs trained.
+        went_on: whether this process trained anything.
     """
 
     def __init__(self) -> None:
         self.seconds = 0.0
         self.samples = 0
         self.epochs = 0
+        self.went_on = False
         self._tokens = 0
         self._positions = 0
         self._since: float | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        running = 0.0 if self._since is None else time.perf_counter() - self._since
+        return {
+            "seconds": self.seconds + running,
+            "samples": self.samples,
+            "epochs": self.epochs,
+            "tokens": self._tokens,
+            "positions": self._positions,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.seconds, self.samples, self.epochs = state_dict["seconds"], state_dict["samples"], state_dict["epochs"]
+        self._tokens, self._positions = state_dict["tokens"], state_dict["positions"]
 
     @property
     def samples_per_second(self) -> float:
@@ -49,6 +68,7 @@ class Throughput(pl.Callback):
         self._start()
 
     def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        self.went_on = True
         self.samples += len(batch)
         self._tokens += batch.tokens
         self._positions += batch.positions

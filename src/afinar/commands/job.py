@@ -111,7 +111,7 @@ def _fit(experiment: Experiment, config: DictConfig, run: RunFolder) -> None:
         "trainable_parameters": trained,
         "frozen_parameters": frozen,
     }
-    if experiment.throughput.samples or "train" not in run.metrics:  # a run that was only left to be scored has its figures
+    if experiment.throughput.went_on or "train" not in run.metrics:  # a run that was only left to be scored has its figures
         run.update_metrics(train=train)
     if plan and (line := plan.check(trainer.global_step, trainer.current_epoch, stopped_early=trainer.should_stop)):
         say(f"  {line}")
