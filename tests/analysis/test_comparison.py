@@ -159,13 +159,15 @@ def test_failed_runs_are_counted_with_their_arm(sweep: Path) -> None:
     done_rows, failures = ([row for row in rows if row.run.status["status"] == status] for status in ("done", "failed"))
     arms = {arm.name: arm for arm in arms_of(done_rows, failures=failures).arms}
     failing = arms["lr=0.001"]
-    assert (failing.failed, failing.attempts, len(failing.rows)) == (2, 7, 6)
-    assert (arms["lr=0.0001"].failed, arms["lr=0.0001"].attempts) == (0, 5)
+    assert (failing.failed(["test/accuracy"]), failing.attempts, len(failing.rows)) == (1, 7, 6)
+    assert failing.failed(["test/accuracy", "validation/loss", "validation/auc"]) == 2
+    assert (arms["lr=0.0001"].failed(["test/accuracy", "validation/loss"]), arms["lr=0.0001"].attempts) == (0, 5)
     assert failing.median("test/accuracy") == pytest.approx(np.median([*SCORES[1e-3], 0.5]))
     assert failing.median("validation/loss") is None
     answer = done("compare", sweep, "--metric", "test/accuracy")
-    assert "2 of 7" in answer.out
+    assert "1 of 7" in answer.out
     assert "median" in answer.out
+    assert "2 of 7" in done("compare", sweep, "--metric", "validation/loss").out
     assert f"failed: {sweep / 'error'}: out of memory" in answer.err
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -44,10 +44,13 @@ class Arm:
         """How many seeds were tried."""
         return len(self.rows) + len(self.failures)
 
-    @property
-    def failed(self) -> int:
-        """How many of them failed: with an error, or, finished, with a score that is no finite number, as of training that diverged."""
-        return len(self.failures) + sum(not all(map(math.isfinite, row.scores.values())) for row in self.rows)
+    def failed(self, metrics: Iterable[str]) -> int:
+        """Return how many of them failed: with an error or, finished, with one of these scores no finite number, as of diverged training.
+
+        Other scores do not count: one that a data set leaves undefined, as of a label that it lacks, says nothing of the training.
+        """
+        wanted = list(metrics)
+        return len(self.failures) + sum(not all(math.isfinite(row.scores.get(name, 0.0)) for name in wanted) for row in self.rows)
 
     def scores(self, metric: str) -> dict[Any, float]:
         """Return a score by seed, of the runs that have it."""

@@ -44,7 +44,7 @@ def grid_of(comparison: Comparison, extra: Extra | None = None) -> Grid:
 
     Columns in which no arm has anything are left out.
     """
-    failing = any(standing.arm.failed for standing in comparison.standings)
+    failing = any(standing.arm.failed(comparison.metrics) for standing in comparison.standings)
     columns = {"sd": _deviation, "95% interval": _interval, **({"median": _median(comparison)} if failing else {})}
     if comparison.baseline is not None:
         columns |= {
@@ -56,7 +56,7 @@ def grid_of(comparison: Comparison, extra: Extra | None = None) -> Grid:
     several = any(len(standing.arm.rows) > 1 for standing in comparison.standings)
     before: Extra = {"n": _n} if several else {}
     if failing:
-        before = {**before, "failed": lambda arm: f"{arm.failed} of {arm.attempts}"}
+        before = {**before, "failed": lambda arm: f"{arm.failed(comparison.metrics)} of {arm.attempts}"}
     return _grid(comparison, before, columns, extra or {}, named=False)
 
 
@@ -70,7 +70,7 @@ def full_grid_of(comparison: Comparison, extra: Extra | None = None) -> Grid:
     }
     if comparison.baseline is not None:
         columns |= {name: _of_against(write) for name, write in _ALL_AGAINST.items()}
-    before: Extra = {"n": _n, "failed": lambda arm: str(arm.failed), "attempts": lambda arm: str(arm.attempts)}
+    before: Extra = {"n": _n, "failed": lambda arm: str(arm.failed(comparison.metrics)), "attempts": lambda arm: str(arm.attempts)}
     return _grid(comparison, before, columns, extra or {}, named=True)
 
 
