@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from runs import finished
 
 from afinar.analysis.ablation.course import Course
@@ -35,8 +36,11 @@ COURSE = Course(
     overrides=(),
     seeds=5,
     seconds=1.0,
-    anew=20,
+    runs="a",
     trainings=20,
+    prepared=0,
+    anew=20,
+    resumed=0,
     failed=(),
     unfinished=0,
 )
@@ -89,6 +93,33 @@ def test_conditions_with_other_metrics_have_a_table_of_their_own(tmp_path: Path)
         assert all(all(row) for row in table.grid.rows)
     for condition, metric in METRICS.items():
         assert f"test/{metric}" in sections[f"Runs: {condition}"].parts[0].caption
+
+
+@pytest.mark.parametrize(
+    ("changes", "whole"),
+    [
+        ({}, True),
+        ({"prepared": 1, "trainings": 21}, False),
+        ({"prepared": 1, "trainings": 21, "anew": 21}, True),
+        ({"anew": 19, "resumed": 1}, False),
+        ({"failed": ("run: why",)}, False),
+        ({"unfinished": 1}, False),
+    ],
+)
+def test_a_budget_is_kept_or_not_only_by_a_start_that_ran_all_of_it(changes: dict[str, Any], whole: bool) -> None:
+    course = replace(COURSE, **changes)
+    assert course.is_whole is whole
+    sections = {section.title: section for section in sections_of(ABLATION, {}, judge(ABLATION, {}), course)}
+    (budget,) = [line for line in lines_of(sections["How it was run"]) if line.startswith("Budget")]
+    assert budget.endswith("kept" if whole else "not measured: this start did not run all of it")
+
+
+def test_a_damaged_curve_is_told_in_its_place(tmp_path: Path) -> None:
+    runs = [finished(tmp_path / str(seed), {"seed": seed}, {"test/accuracy": 0.5}) for seed in range(2)]
+    (runs[1].path / "history.jsonl").write_text("{", encoding="utf-8")
+    results = {("with", ""): Cell({seed: read_row(run) for seed, run in enumerate(runs)})}
+    sections = {section.title: section for section in sections_of(ABLATION, results, judge(ABLATION, results), COURSE)}
+    assert [str(runs[1].path / "history.jsonl") in line for line in lines_of(sections["Runs"])] == [True]
 
 
 def test_runs_of_other_libraries_and_networks_are_told_where_the_verdict_stands(tmp_path: Path) -> None:

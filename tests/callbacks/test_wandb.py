@@ -19,7 +19,7 @@ import wandb
 from afinar.callbacks.wandb import LONGEST_TAG, WandbTracker
 from afinar.callbacks.wandb_report import log_verdicts
 from afinar.checkpoints import read_checkpoint
-from afinar.errors import ConfigError
+from afinar.errors import ConfigError, UserError
 from afinar.run_folder import RunFolder
 from afinar.tagging.schemes import split_tag
 from afinar.tagging.spans import spans
@@ -359,6 +359,16 @@ def test_verdicts_are_a_table_and_an_artifact_with_the_reports_files(tmp_path: P
 def test_no_report_goes_to_another_logger_or_to_a_disabled_one(settings: dict[str, str], tmp_path: Path) -> None:
     log_verdicts(tmp_path, settings, "dropout", "dropout", COLUMNS, ROWS)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_keeps_verdicts_from_being_logged_is_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**_: Any) -> None:
+        raise wandb.errors.UsageError("No API key configured.\nUse `wandb login` to log in.")
+
+    monkeypatch.setattr(wandb, "init", refuse)
+    settings = {"_target_": "afinar.callbacks.wandb.WandbTracker", "mode": "online"}
+    with pytest.raises(UserError, match=r"^the verdicts of dropout could not be logged to W&B: No API key configured\.$"):
+        log_verdicts(tmp_path, settings, "dropout", "dropout", COLUMNS, ROWS)
 
 
 def test_modes(tmp_path: Path) -> None:

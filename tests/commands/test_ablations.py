@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import wandb
 import yaml
 
 from afinar.analysis.ablation.definition import PREPARED, Ablation
@@ -332,6 +333,35 @@ def test_a_failed_run_is_told_and_the_rest_is_judged(ablate: Callable[..., Answe
     assert "2 of 2 trainings failed (100.0%)" in report
     assert "Invalid learning rate: -1" in report
     assert len(list(file.parent.glob("wandb/offline-run-*"))) == 1  # the verdicts; each run has its own in its folder
+
+
+def test_one_damaged_run_does_not_keep_the_rest_from_being_judged(folder: Path, ablate: Callable[..., Answer]) -> None:
+    file = next(path for run in runs_of(folder) for path in run.path.glob("evaluations/*/metrics.json"))
+    content = file.read_text(encoding="utf-8")
+    file.write_text("{", encoding="utf-8")
+    answer = ablate("mini", "--seeds=2")
+    file.write_text(content, encoding="utf-8")
+    assert answer.status == 1
+    record = json.loads((folder / "verdict.json").read_text(encoding="utf-8"))
+    assert (record["failed"], record["unfinished"]) == (1, 0)
+    assert record["parts"][0]["pairs"] == 1
+    assert "metrics.json is damaged" in (folder / "report.md").read_text(encoding="utf-8")
+
+
+def test_verdicts_are_written_before_they_are_logged(folder: Path, ablate: Callable[..., Answer], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def refuse(**options: Any) -> None:
+        asked.append(options)
+        raise wandb.errors.UsageError("No API key configured.")
+
+    monkeypatch.setattr(wandb, "init", refuse)
+    (folder / "verdict.json").unlink()
+    answer = ablate("mini", "--seeds=2", "logger=wandb", "logger.project=of_${name}", "logger.tags=[a,${seed}]")
+    assert answer.error == "the verdicts of mini-2-seeds could not be logged to W&B: No API key configured."
+    assert "1. legal tags are better" in answer.out
+    assert (folder / "verdict.json").is_file()
+    assert (asked[0]["project"], asked[0]["tags"]) == ("of_mini", ["a", 0])
 
 
 @pytest.mark.parametrize(

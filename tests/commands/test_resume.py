@@ -182,6 +182,7 @@ def test_a_resumed_run_has_the_time_of_all_its_training(
     interrupt(*words, epoch=2, batch=2)
     done("train", *words, "resume=true", f"output={tmp_path / 'interrupted'}")
     measured = only_run(tmp_path / "interrupted").metrics["train"]
+    assert only_run(tmp_path / "interrupted").status["resumed"]
     assert measured["seconds"] == measured["steps"] == 3 * 5
     assert measured["samples_per_second"] == 3 * 40 / 15
     done("train", *words, "retry=true", "resume=true", f"output={tmp_path / 'interrupted'}")

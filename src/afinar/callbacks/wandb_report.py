@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from afinar.callbacks.wandb import WandbTracker, check_mode, quiet_settings
+from afinar.errors import UserError, first_line
 
 TRACKER = f"{WandbTracker.__module__}.{WandbTracker.__qualname__}"
 
@@ -40,6 +41,7 @@ def log_verdicts(
 
     Raises:
         ConfigError: a mode that W&B does not have.
+        UserError: W&B does not take it, as without a login.
     """
     if settings.get("_target_") != TRACKER:
         return
@@ -50,21 +52,24 @@ def log_verdicts(
     import wandb
 
     folder.mkdir(parents=True, exist_ok=True)  # else W&B takes a folder of its own
-    with wandb.init(
-        project=settings.get("project"),
-        entity=settings.get("entity"),
-        group=group,
-        name=f"report-{name}",
-        job_type="report",
-        tags=list(settings.get("tags", ())),
-        dir=str(folder),
-        mode=mode,
-        settings=quiet_settings(),
-    ) as run:
-        table = wandb.Table(columns=list(columns), data=[list(row) for row in rows])
-        artifact = wandb.Artifact(f"report-{name}", type="report")
-        artifact.add(table, TABLE)
-        for file in files:
-            artifact.add_file(str(file), file.name)
-        run.log_artifact(artifact)
-        run.log({TABLE: table})
+    try:
+        with wandb.init(
+            project=settings.get("project"),
+            entity=settings.get("entity"),
+            group=group,
+            name=f"report-{name}",
+            job_type="report",
+            tags=list(settings.get("tags", ())),
+            dir=str(folder),
+            mode=mode,
+            settings=quiet_settings(),
+        ) as run:
+            table = wandb.Table(columns=list(columns), data=[list(row) for row in rows])
+            artifact = wandb.Artifact(f"report-{name}", type="report")
+            artifact.add(table, TABLE)
+            for file in files:
+                artifact.add_file(str(file), file.name)
+            run.log_artifact(artifact)
+            run.log({TABLE: table})
+    except wandb.errors.Error as error:
+        raise UserError(f"the verdicts of {name} could not be logged to W&B: {first_line(error)}") from error

@@ -6,14 +6,13 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
 from afinar.analysis.ablation.course import Course
 from afinar.analysis.ablation.definition import PREPARED, Ablation, Words
-from afinar.analysis.ablation.judgement import Cell, Results, judge
+from afinar.analysis.ablation.judgement import Cell, Judgement, Results, judge
 from afinar.analysis.ablation.page import parts_grid, write_report
 from afinar.analysis.ablation.reaching import with_steps
 from afinar.analysis.ablation.record import record
@@ -22,7 +21,7 @@ from afinar.analysis.table import Row, read_evaluation, read_row
 from afinar.analysis.verdicts import in_words
 from afinar.callbacks.wandb_report import log_verdicts
 from afinar.commands.ablation_plan import Place, Plan, with_runs
-from afinar.commands.composition import compose
+from afinar.commands.composition import compose, readable_errors
 from afinar.commands.scoring import evaluate_anew
 from afinar.commands.supervision import now
 from afinar.commands.sweep import run_jobs
@@ -30,49 +29,35 @@ from afinar.console import say, table
 from afinar.errors import UserError
 from afinar.run_folder import RunFolder, write_text
 
+Runs = Mapping[Words, RunFolder | None]
+"""The run of each training, by its words; None of one that never began."""
+
 
 def run_ablation(plan: Plan, command: str) -> int:
     """Run an ablation and judge it; return 1 if a run failed or was left undone.
 
     Args:
         command: what a person typed.
+
+    Raises:
+        UserError: a model that arms start from could not be trained; or, after everything is written, W&B does not take the verdicts.
     """
     started, began = time.time(), now()
-    ablation = plan.ablation
     prepared = _prepared(plan, command)
-    jobs = {place: with_runs(words, prepared) for place, words in plan.jobs.items()}
+    jobs = {place: with_runs(words, {name: run.path for name, run in prepared.items()}) for place, words in plan.jobs.items()}
     trainings = list(dict.fromkeys(jobs.values()))
     sweep = _sweep(plan.name, trainings)
-    runs = dict(zip(trainings, run_jobs(trainings, plan.common, sweep, command), strict=True))
-    results = _results(plan, jobs, runs)
-    judgement = judge(ablation, results)
-    states = {words: _state(run) for words, run in runs.items()}
-    course = Course(
-        command=command,
-        when=now(),
-        overrides=plan.overrides,
-        seeds=len({place.seed for place in plan.jobs}),
-        seconds=time.time() - started,
-        anew=sum(run is not None and str(run.status.get("started")) >= began for run in runs.values()),
-        trainings=len(runs),
-        failed=tuple(f"{run}: {run.status.get('error')}" for words, run in runs.items() if run and states[words] == "failed"),
-        unfinished=sum(state not in ("done", "failed") for state in states.values()),
-    )
-    folder = plan.root / plan.report
-    write_report(folder, ablation, results, judgement, course)
-    write_text(
-        folder / "verdict.json", json.dumps({"runs": plan.name, **record(ablation, judgement, course)}, ensure_ascii=False, indent=2) + "\n"
-    )
-    grid = parts_grid(judgement)
-    files = [folder / name for name in ("report.html", "verdict.json")] + sorted(plots_of(folder / "report.html").glob("*.png"))
-    log_verdicts(folder, _logger(plan, trainings[0]), sweep, plan.report, grid.columns, grid.rows, files)
-    table(f"{ablation.claim} ({ablation.source})", grid.columns, grid.rows)
-    say(f"{ablation.name}: {in_words(judgement.verdict, judgement.by_construction)}; see {folder / 'report.html'}")
-    return 0 if set(states.values()) <= {"done"} else 1
+    runs: Runs = dict(zip(trainings, run_jobs(trainings, plan.common, sweep, command), strict=True))
+    results, unread = _results(plan, jobs, runs)
+    judgement = judge(plan.ablation, results)
+    course = _course(plan, command, began, time.time() - started, prepared, runs, unread)
+    _write(plan, results, judgement, course)
+    _log(plan, judgement, sweep, trainings[0])
+    return 1 if course.failed or course.unfinished else 0
 
 
-def _prepared(plan: Plan, command: str) -> Mapping[str, Path]:
-    """Train the models that arms start from, where that is not done yet, and return their folders."""
+def _prepared(plan: Plan, command: str) -> Mapping[str, RunFolder]:
+    """Train the models that arms start from, where that is not done yet, and return their runs."""
     from afinar.pretrained import resolve_model
 
     asked = {word.partition("=")[2] for words in plan.jobs.values() for word in words}
@@ -87,7 +72,7 @@ def _prepared(plan: Plan, command: str) -> Mapping[str, Path]:
             reason = "it was not begun" if run is None else run.status.get("error") or _state(run)
             raise UserError(f"the ablation {plan.ablation.name} cannot start: {name} could not be trained: {reason}")
         resolve_model(str(run.path))  # written once, before several runs ask for it
-    return {name: run.path for name, run in zip(steps, runs, strict=True) if run is not None}
+    return {name: run for name, run in zip(steps, runs, strict=True) if run is not None}
 
 
 def _sweep(name: str, jobs: Sequence[Words]) -> str:
@@ -99,17 +84,27 @@ def _state(run: RunFolder | None) -> str:
     return "not begun" if run is None else str(run.status.get("status"))
 
 
-def _results(plan: Plan, jobs: Mapping[Place, Words], runs: Mapping[Words, RunFolder | None]) -> Results:
-    """Return the runs of every arm under every condition, scored as the arm asks for."""
+def _results(plan: Plan, jobs: Mapping[Place, Words], runs: Runs) -> tuple[Results, dict[Words, str]]:
+    """Return the runs of every arm under every condition, scored as the arm asks for; and of those that cannot be read or scored, why.
+
+    They count as failed: one of hundreds that is damaged does not keep the others from being judged.
+    """
     rows: dict[tuple[str, str], dict[int, Row]] = {}
     failed: dict[tuple[str, str], dict[int, str]] = {}
+    unread: dict[Words, str] = {}
     for place, words in jobs.items():
         run, cell = runs[words], (place.arm, place.condition)
-        if run is not None and _state(run) == "done":
-            rows.setdefault(cell, {})[place.seed] = _row(run, plan.ablation, place.arm)
-        elif run is not None and _state(run) == "failed":
-            failed.setdefault(cell, {})[place.seed] = str(run.status.get("error"))
-    return {cell: Cell(rows.get(cell, {}), failed.get(cell, {})) for cell in {*rows, *failed}}
+        if run is None:
+            continue
+        try:
+            state = _state(run)
+            if state == "done":
+                rows.setdefault(cell, {})[place.seed] = _row(run, plan.ablation, place.arm)
+            elif state == "failed":
+                failed.setdefault(cell, {})[place.seed] = str(run.status.get("error"))
+        except UserError as error:
+            unread[words] = failed.setdefault(cell, {})[place.seed] = str(error)
+    return {cell: Cell(rows.get(cell, {}), failed.get(cell, {})) for cell in {*rows, *failed}}, unread
 
 
 def _row(run: RunFolder, ablation: Ablation, arm: str) -> Row:
@@ -120,7 +115,62 @@ def _row(run: RunFolder, ablation: Ablation, arm: str) -> Row:
     return read_evaluation(row, overrides)
 
 
-def _logger(plan: Plan, words: Words) -> dict[str, Any]:
-    """Return the logger of the runs, as it is configured."""
-    settings = OmegaConf.to_container(compose([*plan.common, *words]).logger, resolve=False)
-    return {str(key): value for key, value in settings.items()} if isinstance(settings, dict) else {}
+def _course(
+    plan: Plan,
+    command: str,
+    began: str,
+    seconds: float,
+    prepared: Mapping[str, RunFolder],
+    runs: Runs,
+    unread: Mapping[Words, str],
+) -> Course:
+    """Return what became of the trainings of a start."""
+    read = {words: run for words, run in runs.items() if words not in unread}
+    states = [_state(run) for run in read.values()]
+    statuses = [run.status for run in (*prepared.values(), *read.values()) if run is not None]
+    here = [bool(status.get("resumed")) for status in statuses if str(status.get("started")) >= began]
+    return Course(
+        command=command,
+        when=now(),
+        overrides=plan.overrides,
+        seeds=len({place.seed for place in plan.jobs}),
+        seconds=seconds,
+        runs=plan.name,
+        trainings=len(prepared) + len(runs),
+        prepared=len(prepared),
+        anew=here.count(False),
+        resumed=here.count(True),
+        failed=(
+            *(f"{run}: {run.status.get('error')}" for run in read.values() if run is not None and _state(run) == "failed"),
+            *(f"{runs[words]}: {reason}" for words, reason in unread.items()),
+        ),
+        unfinished=sum(state not in ("done", "failed") for state in states),
+    )
+
+
+def _write(plan: Plan, results: Results, judgement: Judgement, course: Course) -> None:
+    """Write the report and the verdict, and show them."""
+    ablation, folder = plan.ablation, plan.root / plan.report
+    write_report(folder, ablation, results, judgement, course)
+    write_text(folder / "verdict.json", json.dumps(record(ablation, judgement, course), ensure_ascii=False, indent=2) + "\n")
+    grid = parts_grid(judgement)
+    table(f"{ablation.claim} ({ablation.source})", grid.columns, grid.rows)
+    say(f"{ablation.name}: {in_words(judgement.verdict, judgement.by_construction)}; see {folder / 'report.html'}")
+
+
+def _log(plan: Plan, judgement: Judgement, sweep: str, words: Words) -> None:
+    """Log the verdicts where the runs are logged. It comes last: what goes wrong there takes nothing away."""
+    folder, grid = plan.root / plan.report, parts_grid(judgement)
+    files = [folder / name for name in ("report.html", "verdict.json")] + sorted(plots_of(folder / "report.html").glob("*.png"))
+    log_verdicts(folder, _logger([*plan.common, *words, f"sweep={sweep}"]), sweep, plan.report, grid.columns, grid.rows, files)
+
+
+def _logger(words: Sequence[str]) -> dict[str, Any]:
+    """Return of the logger of the runs what is not each run's own."""
+    config = compose(words)
+    with readable_errors():
+        chosen = {key: config.logger[key] for key in _OF_ALL_RUNS if key in (config.logger or ())}
+        return {key: OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value for key, value in chosen.items()}
+
+
+_OF_ALL_RUNS = ("_target_", "mode", "project", "entity", "tags")

@@ -91,6 +91,7 @@ def _announce(experiment: Experiment, config: DictConfig, run: RunFolder) -> Non
 def _fit(experiment: Experiment, config: DictConfig, run: RunFolder) -> None:
     trainer, module, plan = experiment.trainer, experiment.module, experiment.plan
     resume = run.last if config.resume and run.last.is_file() else None
+    run.update_status(resumed=resume is not None)
     if resume:
         module.check_fits(read_checkpoint(resume))
         say(f"  resuming from {resume}")

@@ -18,7 +18,8 @@ from afinar.analysis.intervals import Interval, Summary, summarize
 from afinar.analysis.layout import Grid, interval_of, number
 from afinar.analysis.report.curves import learning_curves
 from afinar.analysis.report.pages import write_html, write_markdown, write_plots
-from afinar.analysis.report.parts import Notes, Section, Table, Text
+from afinar.analysis.report.parts import Notes, Plot, Section, Table, Text
+from afinar.analysis.report.sections import readable
 from afinar.analysis.report.seeds import every_seed
 from afinar.analysis.verdicts import RULE, in_words
 
@@ -86,9 +87,9 @@ def _runs(ablation: Ablation, results: Results) -> Iterator[Section]:
         arms = tuple(Arm({"arm": arm}, tuple(rows[seed] for seed in sorted(rows))) for arm, rows in cells.items() if rows)
         if arms:
             comparison = compare_arms(Arms(arms, ("arm",), ()), [ablation.metric_of(condition)])
-            plots = (every_seed(comparison, 0), *islice(learning_curves(comparison), 1))
+            parts = (every_seed(comparison, 0), *readable(islice(learning_curves(comparison), 1)))
             title = f"Runs: {condition}" if condition else "Runs"
-            yield Section(title, tuple(replace(plot, name=f"{plot.name}-{place}") for plot in plots))
+            yield Section(title, tuple(replace(part, name=f"{part.name}-{place}") if isinstance(part, Plot) else part for part in parts))
 
 
 def parts_grid(judgement: Judgement) -> Grid:
@@ -189,7 +190,10 @@ def _setting(ablation: Ablation, course: Course) -> Iterator[str]:
     yield from (f"Steps are counted until {name} is {score:g}" for name, score in ablation.reach.items())
     if ablation.floor is not None:
         yield f"A run with a {ablation.metric} no better than {ablation.floor:g} has learned nothing and counts as failed"
-    yield f"{course.seeds} seeds, {course.trainings} trainings: {course.anew} in this start, which took {course.seconds / 60:.1f} minutes"
+    prepared = f", {course.prepared} of them of models that arms start from" if course.prepared else ""
+    resumed = f", {course.resumed} more were gone on with" if course.resumed else ""
+    yield f"{course.seeds} seeds, {course.trainings} trainings{prepared}"
+    yield f"This start ran {course.anew} of them{resumed}, and took {course.seconds / 60:.1f} minutes"
     yield f"Budget: {ablation.budget_minutes:g} minutes with two processes on two cores; {_budget(ablation, course)}"
     if course.failed:
         yield f"{len(course.failed)} of {course.trainings} trainings failed ({len(course.failed) / course.trainings:.1%})"

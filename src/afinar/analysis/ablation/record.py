@@ -14,6 +14,7 @@ def record(ablation: Ablation, judgement: Judgement, course: Course) -> dict[str
     """Return what is kept of an ablation's last start."""
     return {
         "ablation": ablation.name,
+        "runs": course.runs,
         "claim": ablation.claim,
         "source": ablation.source,
         "verdict": str(judgement.verdict),
@@ -25,7 +26,9 @@ def record(ablation: Ablation, judgement: Judgement, course: Course) -> dict[str
         "overrides": list(course.overrides),
         "seeds": course.seeds,
         "trainings": course.trainings,
+        "prepared": course.prepared,
         "anew": course.anew,
+        "resumed": course.resumed,
         "failed": len(course.failed),
         "unfinished": course.unfinished,
         "seconds": round(course.seconds, 1),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from afinar.analysis.comparison import Comparison
 from afinar.analysis.layout import Extra, full_grid_of, grid_of
@@ -81,12 +81,12 @@ def factors(comparison: Comparison) -> Section:
 
 def curves(comparison: Comparison) -> Section:
     """Return the learning curves."""
-    return Section("Learning curves", _readable(learning_curves(comparison)))
+    return Section("Learning curves", readable(learning_curves(comparison)))
 
 
 def confusion(comparison: Comparison) -> Section:
     """Return what is taken for what."""
-    return Section("Confusion", _readable(confusions(comparison)))
+    return Section("Confusion", readable(confusions(comparison)))
 
 
 def cost(comparison: Comparison) -> Section:
@@ -98,7 +98,7 @@ def _there(plots: Iterable[Plot | None]) -> tuple[Part, ...]:
     return tuple(plot for plot in plots if plot is not None)
 
 
-def _readable(plots: Iterator[Plot]) -> tuple[Part, ...]:
+def readable(plots: Iterable[Plot]) -> tuple[Part, ...]:
     """Return plots up to the first that a damaged or missing file prevents, and then what is wrong with it."""
     parts: list[Part] = []
     try:
