@@ -15,15 +15,15 @@ import numpy as np
 import pytest
 from runs import finished
 
-from afinar.analysis.arms import arms_of
+from afinar.analysis.arms import Arm, Arms, arms_of
 from afinar.analysis.comparison import Comparison, compare_arms
-from afinar.analysis.report.curves import curve_of
+from afinar.analysis.report.curves import curve_of, learning_curves
 from afinar.analysis.report.drawing import inline_svg
 from afinar.analysis.report.pages import write_html, write_markdown, write_plots
 from afinar.analysis.report.palette import DARK, LIGHT, THEMED, Palette
 from afinar.analysis.report.parts import Notes, Plot, Section
 from afinar.analysis.report.sections import confusion, curves, sections_of
-from afinar.analysis.table import read_row
+from afinar.analysis.table import read_evaluation, read_row
 from afinar.run_folder import RunFolder, find_runs, write_jsonl
 from afinar.tagging.schemes import Scheme
 from afinar.types import LabelSpace, TaskSpec
@@ -137,6 +137,22 @@ def test_curves_are_means_over_the_steps_that_all_seeds_have(tmp_path: Path) -> 
     assert curve.steps.tolist() == [1, 2]
     assert curve.values.tolist() == [[0.25, 0.5], [0.75, 1.5]]
     assert curve_of(standing.arm, "validation/loss") is None
+
+
+def test_arms_of_the_same_trainings_have_one_curve_with_both_names(tmp_path: Path) -> None:
+    rows = []
+    for arm in ("a", "b"):
+        run = finished(tmp_path / arm, {"seed": 0}, {"test/accuracy": 0.5})
+        if arm == "a":
+            run.write_history([{"step": 1, "validation/accuracy": 0.25}])
+        evaluation = finished(run.evaluation(["x=1"]).path, {"seed": 0}, {"test/accuracy": 0.6})
+        rows += [(arm, read_row(run)), (f"{arm} again", read_evaluation(read_row(run), ["x=1"]))]
+        assert rows[-1][1].run.path == evaluation.path
+        assert rows[-1][1].training.path == run.path
+    comparison = compare_arms(Arms(tuple(Arm({"arm": name}, (row,)) for name, row in rows), ("arm",), ()), ["test/accuracy"])
+    (plot,) = learning_curves(comparison)
+    assert plot.alt == "validation/accuracy during training. arm=a again, arm=a: 0.2500 at step 1."
+    assert plot.caption.endswith("Without a curve, as no step is common to all their runs: arm=b again, arm=b.")
 
 
 def test_a_damaged_history_is_named_and_costs_its_section_alone(runs: Path) -> None:

@@ -321,7 +321,10 @@ def test_a_failed_run_never_helps_its_arm(arm: str, effect: float, verdict: Verd
     }
     (part,) = judged(HELPS, results).parts
     assert part.verdict is verdict
-    assert part.notes == (f"1 runs of {arm} at few failed and are left out, which flatters it",)
+    assert part.notes == (
+        f"1 runs of {arm} at few failed and are left out, which flatters it",
+        "the interval is over seeds alone: not every run has predictions of test: afinar evaluate split=test writes them",
+    )
 
 
 def test_a_run_that_learned_nothing_counts_as_failed() -> None:
@@ -365,6 +368,11 @@ def test_a_count_of_weights_is_exact_though_seeds_do_not_change_it() -> None:
     (part,) = judged(fewer, results).parts
     assert part.estimate.interval == pytest.approx((0.9, 0.9))
     assert part.verdict is SUPPORTED
+    assert part.notes == ()
+    results["with", "few"].rows[4].scores["train/trainable_parameters"] = 500.0
+    (part,) = judged(fewer, results).parts
+    assert part.estimate.effect == pytest.approx(0.82)
+    assert part.estimate.interval == pytest.approx(stats.ttest_1samp([0.9] * 4 + [0.5], 0).confidence_interval(0.95))
 
 
 def test_an_aside_is_judged_and_has_no_part_in_the_verdict() -> None:

@@ -14,6 +14,7 @@ import yaml
 
 from afinar.analysis.ablation.definition import PREPARED, Ablation
 from afinar.analysis.ablation.reading import read_ablation
+from afinar.commands.ablate import HELP
 from afinar.commands.ablation_plan import Place, ablation_files, find_ablation, plan, with_runs
 from afinar.commands.composition import compose
 from afinar.errors import ConfigError
@@ -123,6 +124,14 @@ def contrast(**changes: Any) -> list[dict[str, Any]]:
         ({"contrasts": contrast(aside=True)}, "contrasts: none is part of the claim"),
         ({"contrasts": {"a": 1}}, "contrasts: {'a': 1} is no list"),
         ({"contrasts": contrast(metric="train/seconds", smallest_effect=1)}, "contrasts[0]: lower: say of a figure of training"),
+        (
+            {"contrasts": contrast(statistic="failed", lower=True, smallest_effect=0.1)},
+            "contrasts[0]: lower: less of what 'failed' measures",
+        ),
+        (
+            {"contrasts": contrast(statistic="spread", lower=False, smallest_effect=0.1)},
+            "contrasts[0]: lower: less of what 'spread' measures",
+        ),
         ({"metric_at": {"few": "test/mse"}}, "metric_at: condition: there is no 'few'."),
         (
             {"metric_at": {"few": "test/mse"}, "conditions": {"few": ["data.limit=9"]}, "contrasts": contrast(at="few")},
@@ -173,6 +182,42 @@ def mini(tmp_path: Path) -> Ablation:
 def test_what_an_ablation_varies_cannot_be_set(word: str, message: str, mini: Ablation, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=message):
         plan(mini, [word], tmp_path)
+
+
+TRAINER = ["trainer.val_check_interval=75", "trainer.max_steps=375"]
+
+
+@pytest.mark.parametrize(
+    ("words", "batches"),
+    [
+        (["trainer.max_steps=74"], 74),
+        (["trainer.max_steps=37", "trainer.accumulate_grad_batches=2"], 74),
+        (["trainer.max_steps=38", "trainer.accumulate_grad_batches=2"], None),
+        (["data.limit=200", "data.batch_size=16", "trainer.max_epochs=5"], 65),
+        (["data.limit=200", "data.batch_size=16", "trainer.max_epochs=6"], None),
+        (["data.limit=200", "data.batch_size=16", "trainer.max_epochs=-1"], None),
+        (["trainer.max_epochs=5"], None),
+        (["trainer.max_steps=74", "trainer.val_check_interval=0.5"], None),
+        (["trainer.max_steps=74", "checkpoint=none"], None),
+    ],
+)
+def test_a_training_that_would_never_be_validated_is_refused(words: list[str], batches: int | None, tmp_path: Path) -> None:
+    ablation = read_ablation(write(tmp_path, settings=TRAINER, contrasts=contrast()))
+    if batches is None:
+        assert plan(ablation, words, tmp_path).jobs
+        return
+    with pytest.raises(
+        ConfigError, match=rf"^mini: (CRF|plain): trains on {batches} batches at most, and trainer\.val_check_interval=75 is more"
+    ):
+        plan(ablation, words, tmp_path)
+
+
+@pytest.mark.parametrize("line", [line for line in HELP.splitlines() if line.startswith("    afinar ablate ")])
+def test_the_examples_of_the_help_page_can_be_run(line: str, tmp_path: Path) -> None:
+    name, *words = line.split()[2:]
+    planned = plan(find_ablation(name), words, tmp_path)
+    config = compose([*planned.common, *next(iter(planned.jobs.values()))])
+    assert config.trainer.max_steps > config.trainer.val_check_interval
 
 
 def test_what_suits_the_usual_model_is_left_out_for_another_one(tmp_path: Path) -> None:

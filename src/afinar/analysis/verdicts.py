@@ -14,8 +14,10 @@ RULE = (
     "Supported: the lower end of the 95% interval of the effect, counted in the direction of the claim, reaches the smallest effect of "
     "interest. Not supported: its upper end stays below that. Else inconclusive, as with fewer than "
     f"{FEWEST} seeds. A claim of several parts is supported if all of them are, not supported if one is not, else inconclusive. A run "
-    "that failed is left out, which flatters its arm: so with failed runs of the treatment no part is supported, and with failed runs of "
-    "the baseline none is not supported."
+    "that failed is left out, and one that never reached the score that was waited for counts as if it had at its last step, both of which "
+    "flatters its arm: so with such runs of the treatment no part is supported, and with such runs of the baseline none is not supported. "
+    "Where shares of failed runs are compared, they are counted and not left out. Where validation chooses an arm, a part that is false by "
+    "little is called supported in up to 4% of cases instead of 2.5%."
 )
 """As every report prints it."""
 
@@ -39,7 +41,8 @@ def verdict_of(interval: Interval | None, smallest: float) -> Verdict:
     """Judge one part of a claim.
 
     Where the true effect is below the smallest one of interest, it is called supported in at most 2.5% of cases, and where it reaches it,
-    not supported in at most 2.5%: each is one end of an interval that holds the truth in 95%.
+    not supported in at most 2.5%: each is one end of an interval that holds the truth in 95%. Where an arm is chosen first it is somewhat
+    more, see `afinar.analysis.ablation.judgement.judge`.
 
     Args:
         interval: of the effect, positive in the direction of the claim; None where nothing could be estimated.

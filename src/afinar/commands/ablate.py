@@ -35,7 +35,7 @@ and verdict.json go to OUTPUT/ablations/NAME; with other data or another model t
 on another number of seeds (NAME-3-seeds); its runs are those of NAME.
 
     afinar ablate dropout hydra/launcher=joblib
-    afinar ablate crf data=lener_br model=bertimbau_base trainer.max_epochs=5"""
+    afinar ablate crf data=lener_br model=bertimbau_base trainer.max_steps=1500"""
 
 ALL = "all"
 

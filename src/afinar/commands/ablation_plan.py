@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +69,8 @@ def plan(ablation: Ablation, words: Sequence[str], output: Path, seeds: int | No
         seeds: how many; None for as many as the ablation has.
 
     Raises:
-        ConfigError: for an override of what arms or conditions vary, or one of several values.
+        ConfigError: for an override of what arms or conditions vary, or one of several values, or where runs would end before their first
+            validation.
     """
     given = [word for word in words if is_override(word)]
     own = [word for word in given if is_identity(word)]
@@ -90,6 +92,8 @@ def plan(ablation: Ablation, words: Sequence[str], output: Path, seeds: int | No
         for arm, setup in ablation.arms.items()
         for seed in range(seeds)
     }
+    for place, job in jobs.items():
+        _check_validates(job, f"{ablation.name}: {place.arm}{f' at {place.condition}' if place.condition else ''}")
     return Plan(ablation, root, name, report, tuple(own), tuple(common), jobs)
 
 
@@ -119,6 +123,25 @@ def _check(ablation: Ablation, words: Sequence[str]) -> None:
             raise ConfigError(f"{key} is what the {varied[key]} of the ablation {ablation.name} vary: leave it out")
         if key == "seed":
             raise ConfigError("seed is what the runs of every arm vary: say how many with --seeds N")
+
+
+def _check_validates(words: Words, of: str) -> None:
+    """Refuse a training that ends before its first validation, and so before anything is chosen, as far as its words alone tell."""
+    given = {word.partition("=")[0]: word.partition("=")[2] for word in words}
+
+    def count(key: str) -> int | None:
+        return int(given[key]) if given.get(key, "").isdigit() else None
+
+    every, steps, epochs = (count(f"trainer.{name}") for name in ("val_check_interval", "max_steps", "max_epochs"))
+    limit, size, accumulated = count("data.limit"), count("data.batch_size"), count("trainer.accumulate_grad_batches") or 1
+    batches = [] if steps is None else [steps * accumulated]
+    if epochs is not None and limit is not None and size:
+        batches.append(epochs * math.ceil(limit / size))
+    if every is not None and batches and every > min(batches) and given.get("checkpoint") != "none":
+        raise ConfigError(
+            f"{of}: trains on {min(batches)} batches at most, and trainer.val_check_interval={every} is more: it would never be validated; "
+            "give a smaller one, or longer training"
+        )
 
 
 # Which ablations there are

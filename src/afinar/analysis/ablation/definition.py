@@ -52,7 +52,7 @@ class Contrast:
         statistic: ``mean`` or ``median`` of the differences of the seeds, ``spread`` (the share by which the standard deviation over
             seeds is smaller), ``failed`` (the difference of the shares of failed runs).
         relative: the difference is a share of the baseline's score.
-        lower: lower scores are better; None to tell from the name of a metric of validation or test.
+        lower: of a mean or a median: lower scores are better; None to tell from the name of a metric of validation or test.
         smallest_effect: of interest, in the units of the effect; None for that of the ablation.
         why: a word on it.
         aside: it is judged like the others and is no part of the claim.

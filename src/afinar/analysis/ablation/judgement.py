@@ -166,8 +166,9 @@ class _Comparison:
         places = [self._baseline_at(condition) for condition in self._conditions]
         baseline = {condition: self._chosen(contrast.baseline, condition, seeds) for condition in places}
         seeds = [seed for seed in seeds if all(seed in arms for arms in (*treatments.values(), *baseline.values()))]
-        estimate = self._estimate(self._rows(treatments, seeds), self._rows(baseline, seeds))
+        estimate, fallback = self._estimate(self._rows(treatments, seeds), self._rows(baseline, seeds))
         verdict, notes = self._verdict(estimate, smallest)
+        notes += fallback
         return Part(
             contrast, smallest, estimate, _counted(contrast.treatments, treatments), _counted(contrast.baseline, baseline), verdict, notes
         )
@@ -213,21 +214,33 @@ class _Comparison:
         """Return the runs of each seed, at each condition."""
         return [[self._cell(arms[seed], condition).rows[seed] for seed in seeds] for condition, arms in chosen.items()]
 
-    def _estimate(self, treatments: Sequence[list[Row]], baselines: Sequence[list[Row]]) -> Estimate:
-        """Return the effect of the treatments at the first condition, less that at the second where there is one."""
+    def _estimate(self, treatments: Sequence[list[Row]], baselines: Sequence[list[Row]]) -> tuple[Estimate, tuple[str, ...]]:
+        """Return the effect of the treatments at the first condition, less that at the second where there is one.
+
+        And, where a score of examples could not be judged over them, why.
+        """
         contrast = self.contrast
         treatment, baseline = [treatments[0], *baselines[1:]], [baselines[0], *treatments[1:]]
         ours, theirs = self._sums(treatment), self._sums(baseline)
         generator = np.random.default_rng(self.seed)
         if contrast.statistic == "median":
-            return estimates.median(ours, theirs, self._lower)
+            return estimates.median(ours, theirs, self._lower), ()
         if contrast.statistic == "spread":
-            return estimates.spread(ours, theirs)
-        if contrast.relative and not contrast.beyond:
-            found = estimates.relative(ours, theirs, self._lower)
-        else:
-            found = self._over_examples(treatment, baseline, generator) or estimates.over_seeds(ours, theirs, self._lower, generator)
-        return estimates.exactly(found) if self._metric in estimates.FIXED else found
+            return estimates.spread(ours, theirs), ()
+        if contrast.relative:
+            return self._exact(estimates.relative(ours, theirs, self._lower), ours, theirs), ()
+        over_seeds = self._exact(estimates.over_seeds(ours, theirs, self._lower, generator), ours, theirs)
+        if self._metric.startswith("train/") or over_seeds.pairs < 2:
+            return over_seeds, ()
+        try:
+            return self._over_examples(treatment, baseline, np.random.default_rng(self.seed)), ()
+        except UserError as error:
+            return over_seeds, (f"the interval is over seeds alone: {error}",)
+
+    def _exact(self, estimate: Estimate, *scores: Sequence[float]) -> Estimate:
+        """Return an estimate without error where seeds have no bearing on the score; that they had none is looked at."""
+        fixed = self._metric in estimates.FIXED and all(len(set(found)) == 1 for found in scores)
+        return estimates.exactly(estimate) if fixed else estimate
 
     def _sums(self, terms: Sequence[Sequence[Row]]) -> list[float]:
         """Return the sum of the scores of each seed."""
@@ -235,15 +248,14 @@ class _Comparison:
 
     def _over_examples(
         self, treatment: Sequence[Sequence[Row]], baseline: Sequence[Sequence[Row]], generator: np.random.Generator
-    ) -> Estimate | None:
-        """Return the estimate over seeds and examples; None where the metric cannot be counted over them."""
+    ) -> Estimate:
+        """Return the estimate over seeds and examples.
+
+        Raises:
+            UserError: the metric cannot be counted over examples, or predictions are not there or do not fit.
+        """
         size = len(treatment[0])
-        if size < 2:
-            return None
-        try:
-            found = self.stored.counts([row for rows in (*treatment, *baseline) for row in rows], self._metric)
-        except UserError:
-            return None
+        found = self.stored.counts([row for rows in (*treatment, *baseline) for row in rows], self._metric)
         terms = [found[start : start + size] for start in range(0, len(found), size)]
         ours, theirs = terms[: len(treatment)], terms[len(treatment) :]
         if len(ours) == 1:

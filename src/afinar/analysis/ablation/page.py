@@ -72,7 +72,8 @@ def _scores(ablation: Ablation, results: Results) -> Section:
         f"{' or '.join(dict.fromkeys(map(ablation.select_of, ablation.conditions)))} over the other half."
     )
     several = any(len(contrast.treatments) + len(contrast.baseline) > 2 for contrast in ablation.contrasts)
-    said = f"The test set was scored once for each run, and chose nothing. {chosen if several else ''}".strip()
+    once = "Every run was scored on the test set once for each arm that it serves, and nothing was chosen by that."
+    said = f"{once} {chosen if several else ''}".strip()
     tables = [
         Table("Means over seeds, and how far these lie apart", scores_grid(ablation, results, metric))
         for metric in dict.fromkeys(map(ablation.metric_of, ablation.conditions))

@@ -78,9 +78,12 @@ def _check(ablation: Ablation) -> None:
         if contrast.beyond is not None and contrast.baseline_at is not None:
             raise _WrongError(f"{at}: beyond and baseline_at do not go together")
         metric = contrast.metric or ablation.metric_of(contrast.at)
-        if metric.startswith("train/") and contrast.lower is None:
+        directed = contrast.statistic in ("mean", "median")
+        if contrast.lower is not None and not directed:
+            raise _WrongError(f"{at}: lower: less of what '{contrast.statistic}' measures is always better; leave it out")
+        if metric.startswith("train/") and contrast.lower is None and directed:
             raise _WrongError(f"{at}: lower: say of a figure of training whether lower is better, true or false")
-        if contrast.beyond is not None and contrast.statistic not in ("mean", "median"):
+        if contrast.beyond is not None and not directed:
             raise _WrongError(f"{at}: beyond: what is compared over two conditions is a mean or a median")
         other_units = metric != ablation.metric or contrast.relative or contrast.statistic in ("spread", "failed")
         if contrast.smallest_effect is None and other_units:

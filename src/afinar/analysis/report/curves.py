@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,9 +35,24 @@ class Curve:
     values: Numbers
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """A curve as it is shown.
+
+    Attributes:
+        looks: of the arm that lends it its colour.
+        names: of the arms that it is of: those that differ in their evaluation alone have the same trainings, and so one curve.
+        curve: what is shown.
+    """
+
+    looks: Shown
+    names: str
+    curve: Curve
+
+
 def curve_of(arm: Arm, measure: str) -> Curve | None:
     """Return the curve of an arm; None where its runs have no step in common: then no mean would be of all of them."""
-    histories = [{line["step"]: line[measure] for line in row.run.history if measure in line} for row in arm.rows]
+    histories = [{line["step"]: line[measure] for line in row.training.history if measure in line} for row in arm.rows]
     steps = sorted(set.intersection(*map(set, histories))) if histories else []
     if not steps:
         return None
@@ -50,28 +66,41 @@ def learning_curves(comparison: Comparison) -> Iterator[Plot]:
         UserError: the history of a run is damaged.
     """
     arms = shown(comparison)
+    alike: dict[tuple[Path, ...], list[Shown]] = {}
+    for arm in arms:
+        alike.setdefault(tuple(row.training.path for row in arm.standing.arm.rows), []).append(arm)
     monitors = {f"validation/{arm.standing.arm.rows[0].settings.get('monitor')}": None for arm in arms}
     for measure in dict.fromkeys([*monitors, "validation/loss", "train/loss"]):
-        curves = [(arm, curve) for arm in arms if (curve := curve_of(arm.standing.arm, measure)) is not None]
+        curves, without = [], []
+        for same in alike.values():
+            names, curve = ", ".join(arm.name for arm in same), curve_of(same[0].standing.arm, measure)
+            if curve is None:
+                without.append(names)
+            else:
+                curves.append(Drawn(same[0], names, curve))
         if curves:
-            yield _plot(measure, curves, which(arms, comparison))
+            missing = f" Without a curve, as no step is common to all their runs: {'; '.join(without)}." if without else ""
+            yield _plot(measure, curves, which(arms, comparison) + missing)
 
 
-def _plot(measure: str, curves: Sequence[tuple[Shown, Curve]], left_out: str) -> Plot:
-    several = any(len(curve.values) > 1 for _, curve in curves)
+def _plot(measure: str, curves: Sequence[Drawn], left_out: str) -> Plot:
+    several = any(len(drawn.curve.values) > 1 for drawn in curves)
     how = (
         " Lines are means over seeds, as far as all seeds of an arm went; bands reach from the lowest seed to the highest."
         if several
         else ""
     )
-    ends = "; ".join(f"{arm.name}: {number(float(curve.values[:, -1].mean()))} at step {curve.steps[-1]:.0f}" for arm, curve in curves)
+    ends = "; ".join(
+        f"{drawn.names}: {number(float(drawn.curve.values[:, -1].mean()))} at step {drawn.curve.steps[-1]:.0f}" for drawn in curves
+    )
 
     def draw(palette: Palette) -> Figure:
         figure, (axes,) = canvas(palette, height=3.0 + 0.2 * len(curves))
-        for arm, curve in curves:
+        for drawn in curves:
+            arm, curve = drawn.looks, drawn.curve
             color = arm.color(palette)
             axes.fill_between(curve.steps, curve.values.min(0), curve.values.max(0), color=color, alpha=0.18, linewidth=0)
-            (line,) = axes.plot(curve.steps, curve.values.mean(0), color=color, linestyle=arm.dashes, linewidth=1.8, label=arm.name)
+            (line,) = axes.plot(curve.steps, curve.values.mean(0), color=color, linestyle=arm.dashes, linewidth=1.8, label=drawn.names)
             line.set(marker=arm.marker, markersize=5, markevery=max(1, len(curve.steps) // 8))
         axes.set_xlabel("optimizer steps")
         axes.set_ylabel(measure)
