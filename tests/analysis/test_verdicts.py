@@ -16,9 +16,9 @@ from afinar.analysis.ablation import estimates
 from afinar.analysis.ablation.definition import Ablation, Contrast, Setup
 from afinar.analysis.ablation.judgement import Cell, Judgement, choose, has_learned, judge
 from afinar.analysis.ablation.reaching import with_steps
+from afinar.analysis.ablation.verdicts import FEWEST, Verdict, in_words, of_claim, verdict_of, without
 from afinar.analysis.intervals import Interval
 from afinar.analysis.table import Row
-from afinar.analysis.verdicts import FEWEST, Verdict, in_words, of_claim, verdict_of, without
 from afinar.run_folder import RunFolder
 
 SUPPORTED, NOT, OPEN = Verdict.SUPPORTED, Verdict.NOT_SUPPORTED, Verdict.INCONCLUSIVE

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from afinar.analysis.ablation.definition import Ablation
-from afinar.analysis.verdicts import in_words
+from afinar.analysis.ablation.verdicts import in_words
 from afinar.commands.ablation_plan import ablation_files, find_ablation, plan
 from afinar.commands.composition import compose
 from afinar.commands.options import is_override, quote_paths, wants_help

@@ -16,9 +16,9 @@ from afinar.analysis.ablation.judgement import Cell, Judgement, Results, judge
 from afinar.analysis.ablation.page import parts_grid, write_report
 from afinar.analysis.ablation.reaching import with_steps
 from afinar.analysis.ablation.record import record
+from afinar.analysis.ablation.verdicts import in_words
 from afinar.analysis.report.pages import plots_of
 from afinar.analysis.table import Row, read_evaluation, read_row
-from afinar.analysis.verdicts import in_words
 from afinar.callbacks.wandb_report import log_verdicts
 from afinar.commands.ablation_plan import Place, Plan, with_runs
 from afinar.commands.composition import compose, readable_errors

@@ -14,11 +14,11 @@ from afinar.analysis.ablation import estimates
 from afinar.analysis.ablation.definition import EVERYWHERE, Ablation, Contrast
 from afinar.analysis.ablation.estimates import Estimate
 from afinar.analysis.ablation.reaching import never
+from afinar.analysis.ablation.verdicts import FEWEST, Verdict, of_claim, verdict_of, without
 from afinar.analysis.arms import Arm, unlike
 from afinar.analysis.counts import added
 from afinar.analysis.over_examples import StoredPredictions
 from afinar.analysis.table import Row
-from afinar.analysis.verdicts import FEWEST, Verdict, of_claim, verdict_of, without
 from afinar.errors import UserError
 from afinar.metrics.direction import direction
 

@@ -12,6 +12,7 @@ from afinar.analysis.ablation.course import Course
 from afinar.analysis.ablation.definition import Ablation
 from afinar.analysis.ablation.effects_plot import effects_plots, units
 from afinar.analysis.ablation.judgement import Cell, Judgement, Part, Results, has_learned
+from afinar.analysis.ablation.verdicts import RULE, in_words
 from afinar.analysis.arms import Arm, Arms
 from afinar.analysis.comparison import compare_arms
 from afinar.analysis.intervals import Interval, Summary, summarize
@@ -21,7 +22,6 @@ from afinar.analysis.report.pages import write_html, write_markdown, write_plots
 from afinar.analysis.report.parts import Notes, Plot, Section, Table, Text
 from afinar.analysis.report.sections import readable
 from afinar.analysis.report.seeds import every_seed
-from afinar.analysis.verdicts import RULE, in_words
 
 
 def write_report(folder: Path, ablation: Ablation, results: Results, judgement: Judgement, course: Course) -> None:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import yaml
 
 from afinar.analysis.ablation.definition import PREPARED, STATISTICS, Ablation, Contrast, Setup, Words
-from afinar.analysis.verdicts import FEWEST
+from afinar.analysis.ablation.verdicts import FEWEST
 from afinar.errors import ConfigError, first_line, nearest
 
 T = TypeVar("T")
