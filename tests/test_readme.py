@@ -316,7 +316,7 @@ OTHER_TASKS = (
 )
 
 
-RUN_FILES = {"metrics.json", "findings.jsonl", "status.json", "history.jsonl", "output.log", "best.yaml", "comparison.html"}
+RUN_FILES = {"metrics.json", "findings.jsonl", "status.json", "sweeps.json", "history.jsonl", "output.log", "best.yaml", "comparison.html"}
 
 
 @pytest.mark.parametrize("key", sorted({code for code in README.inline_code() if re.fullmatch(r"[a-z]\w*\.\w+", code)} - RUN_FILES))

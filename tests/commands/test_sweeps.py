@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import random
 import signal
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from afinar.commands.sweep import run_jobs
+from afinar.commands.sweep import members, run_jobs
 from afinar.run_folder import RunFolder, find_runs
 from commandline import afinar, digest, done
 
@@ -74,6 +75,62 @@ def test_a_larger_sweep_takes_over_the_runs_of_a_smaller_one(small: list[str], t
     assert len(after) == 4
     assert {path: after[path] for path in before} == before
     assert sorted(len(run.sweeps) for run in find_runs(tmp_path)) == [1, 1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "rows"),
+    [
+        pytest.param(["head.dropout=0,0.2", "seed=0,1"], ["seed=0,1", "head.dropout=0,0.2"], 4, id="other order"),
+        pytest.param(
+            ["optimizer.lr=1e-3,1e-4", "head.dropout=0,0.2"],
+            ["optimizer.lr=1e-3,1e-4", "head.dropout=0,0.2,0.4"],
+            6,
+            id="more",
+        ),
+        pytest.param(
+            ["optimizer.lr=1e-3,1e-4", "head.dropout=0,-1"],
+            ["optimizer.lr=1e-3", "head.dropout=0"],
+            1,
+            id="fewer",
+        ),
+    ],
+)
+def test_jobs_with_other_numbers_than_before_are_all_there(
+    first: list[str], then: list[str], rows: int, small: list[str], tmp_path: Path
+) -> None:
+    common = ["train", "-m", *small, f"output={tmp_path}", "name=e", "sweep=mine"]
+    afinar(*common, *first)
+    answer = done(*common, *then)
+    assert f"{rows} runs, best" in answer.out
+    assert f"{rows} jobs: {rows} done" in answer.err
+
+
+def test_a_start_that_was_stopped_counts_no_run_for_two_jobs(small: list[str], tmp_path: Path) -> None:
+    """What had another number in an earlier start is not begun, for this one."""
+    common = [*small, f"output={tmp_path}", "name=e"]
+    jobs = [["seed=0"], ["seed=1"], ["seed=2"]]
+    runs = run_jobs(jobs, common, "mine", "afinar ...")
+    assert runs[2]
+    runs[2].join_sweep("mine", 1, "9999")
+    found = members(tmp_path, "mine", 3)
+    assert {number: str(run) for number, run in found.items()} == {0: str(runs[0]), 1: str(runs[2])}
+
+
+def join(arguments: tuple[Path, int]) -> None:
+    folder, first = arguments
+    for job in range(first, first + 20):
+        RunFolder(folder).join_sweep("s", job, f"start {first}")
+
+
+def test_processes_join_sweeps_at_the_same_time_and_leave_the_status_alone(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    run.update_status(status="running")
+    before = (tmp_path / "status.json").stat()
+    with multiprocessing.get_context("fork").Pool(4) as pool:
+        pool.map(join, [(tmp_path, 20 * number) for number in range(4)], chunksize=1)
+    assert run.sweeps == {"s": {job: f"start {job // 20 * 20}" for job in range(80)}}
+    after = (tmp_path / "status.json").stat()
+    assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
 
 
 def test_a_sweep_over_the_options_that_a_pattern_stands_for(small: list[str], tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A sweep: jobs under one name, of which each that is done stays done, whatever happens to the others or to the program.
 
-What has come of each job stands in the ``status.json`` of its run, and so does which sweeps it belongs to: there is no other ledger.
+What has come of each job stands in the ``status.json`` of its run, and which sweeps the run belongs to in its ``sweeps.json``: there is no
+other ledger.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ import json
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,6 +52,7 @@ class Job:
         command: what a person typed.
         swept: the keys that the jobs vary.
         jobs: how many there are; None where a sweeper decides that as it goes.
+        start: when the sweep was started: what a job's number stands for is known within one start.
         process: the one that started the sweep: it alone talks to the terminal.
     """
 
@@ -57,6 +60,7 @@ class Job:
     command: str
     swept: tuple[str, ...]
     jobs: int | None
+    start: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="microseconds"))
     process: int = field(default_factory=os.getpid)
 
     def __call__(self, config: DictConfig) -> float | None:
@@ -64,7 +68,7 @@ class Job:
 
         hydra = HydraConfig.get()
         run = RunFolder(hydra.runtime.output_dir)
-        run.join_sweep(self.sweep, hydra.job.num)
+        run.join_sweep(self.sweep, hydra.job.num, self.start)
         of = "" if self.jobs is None else f" of {self.jobs}"
         say(f"job {hydra.job.num + 1}{of}: {hydra.job.override_dirname}")
         if config.resume and not config.retry and run.status.get("status") == "failed":
@@ -110,10 +114,10 @@ def sweep(arguments: Sequence[str], command: str) -> int:
     try:
         run_app(Job(name, command, tuple(swept_keys(overrides)), jobs), [*arguments, *ledger])
     except UserError:
-        if begun := members(Path(output), name):
-            _end(begun, name, jobs)
+        if begun := members(Path(output), name, jobs):
+            _end(begun, jobs)
         raise
-    return _end(members(Path(output), name), name, jobs)
+    return _end(members(Path(output), name, jobs), jobs)
 
 
 def run_jobs(jobs: Sequence[Sequence[str]], common: Sequence[str], name: str, command: str) -> list[RunFolder | None]:
@@ -140,30 +144,28 @@ def run_jobs(jobs: Sequence[Sequence[str]], common: Sequence[str], name: str, co
         file.write_text(json.dumps(whole), encoding="utf-8")
         listed = ["hydra/sweeper=listed", f"hydra.sweeper.file={quoted(str(file))}"]
         run_app(Job(name, command, tuple(varied), len(jobs)), ["-m", *common, *listed, *_ledger_words(name, given, fixed)])
-    found = {number: run for run in members(Path(output), name) for number in run.sweeps[name]}
+    found = members(Path(output), name, len(jobs))
     return [found.get(number) for number in range(len(jobs))]
 
 
-def members(output: Path, name: str) -> list[RunFolder]:
-    """Return the runs of a sweep, in the order of their jobs; of a job that has several, the last."""
-    newest: dict[int, RunFolder] = {}
+def members(output: Path, name: str, jobs: int | None) -> dict[int, RunFolder]:
+    """Return the run of each job of a sweep, by the job's number and in that order; of a job that has several, the last.
+
+    Args:
+        jobs: how many the sweep has. A start numbers them anew, in the order of its words. None for a search: it goes on with its numbers.
+    """
+    found: dict[int, tuple[str, str, RunFolder]] = {}
     for run in find_runs(output):
-        for number in _jobs(run, name):
-            earlier = newest.get(number)
-            if earlier is None or _started(earlier) <= _started(run):
-                newest[number] = run
-    return list({str(newest[number]): newest[number] for number in sorted(newest)}.values())
-
-
-def _jobs(run: RunFolder, name: str) -> list[int]:
-    try:
-        return run.sweeps.get(name, [])
-    except UserError:
-        return []  # a damaged run is no sweep's
-
-
-def _started(run: RunFolder) -> str:
-    return str(run.status.get("started", ""))
+        try:
+            starts, begun = run.sweeps.get(name, {}), str(run.status.get("started", ""))
+        except UserError:
+            continue  # a damaged run is no sweep's
+        latest = max(starts.values(), default="")
+        for number, start in starts.items():
+            holds = jobs is None or (number < jobs and start == latest)
+            if holds and (number not in found or found[number][:2] <= (start, begun)):
+                found[number] = start, begun, run
+    return {number: found[number][2] for number in sorted(found)}
 
 
 def settings_of(words: Sequence[str]) -> dict[str, str]:
@@ -179,17 +181,18 @@ def _ledger_words(name: str, given: Collection[str], fixed: Sequence[str]) -> li
     return [*words, f"hydra.job.config.override_dirname.exclude_keys=[{hidden}]"]
 
 
-def _end(runs: Sequence[RunFolder], name: str, jobs: int | None) -> int:
+def _end(members: Mapping[int, RunFolder], jobs: int | None) -> int:
     """Show what came of a sweep, note the best of it, and return 1 where a job is left to do."""
     from afinar.commands.compare import show
 
+    runs = list({str(run): run for run in members.values()}.values())
     try:
         show(runs)
         for file in write_best(runs):
             say(f"the best run: {file}")
     except UserError as error:  # scores of several tasks have no best
         say(f"note: {error}")
-    states = Counter(str(run.status.get("status")) for run in runs for _ in _jobs(run, name))
+    states = Counter(str(run.status.get("status")) for run in members.values())
     if jobs is not None and (missing := jobs - states.total()) > 0:
         states["not begun"] = missing
     say(f"{states.total()} jobs: {', '.join(f'{count} {state}' for state, count in states.most_common())}")
