@@ -15,9 +15,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from filelock import FileLock, Timeout
+from omegaconf import DictConfig
 
+from afinar.commands import process
+from afinar.commands.supervision import lock_of_training
 from afinar.commands.sweep import members, run_jobs
-from afinar.run_folder import RunFolder, find_runs
+from afinar.run_folder import RunFolder, find_runs, write_text
 from commandline import afinar, digest, done
 
 
@@ -162,20 +166,35 @@ def test_the_best_run_is_pointed_to(small: list[str], tmp_path: Path) -> None:
     assert again == [f"optimizer.lr={float(best)}", f"seed={content['seed']}"]
 
 
-def test_a_run_that_another_process_is_at_work_on_is_left_alone(small: list[str], tmp_path: Path) -> None:
-    from filelock import FileLock
-
+@pytest.mark.parametrize("lock", [".lock", ".lock.training"])
+def test_a_run_that_another_process_is_at_work_on_is_left_alone(lock: str, small: list[str], tmp_path: Path) -> None:
+    """It, or one that trains for it and has outlived it."""
     words = ["train", "-m", *small, "seed=0,1", f"output={tmp_path}", "name=e"]
     done(*words)
     run = runs_by_name(tmp_path)["seed=1"]
     run.update_status(status="running")
-    before = digest(run.path / "checkpoints")
-    with FileLock(run.path / ".lock"):
+    before, status = digest(run.path / "checkpoints"), run.status
+    with FileLock(run.path / lock):
         answer = afinar(*words)
     assert answer.status == 1
     assert "another process is at work" in answer.err
     assert digest(run.path / "checkpoints") == before
+    assert run.status == status
     assert "2 jobs: 2 done" in done(*words).err
+
+
+def test_the_process_that_trains_for_another_holds_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+
+    def train(config: DictConfig, run: RunFolder) -> None:
+        with pytest.raises(Timeout), lock_of_training(run):
+            pass
+        seen.append(True)
+
+    monkeypatch.setattr("afinar.commands.job.train", train)
+    write_text(tmp_path / ".hydra" / "resolved.yaml", "seed: 0\n")
+    assert process.main(str(tmp_path)) == 0
+    assert seen == [True]
 
 
 def test_a_list_of_jobs_that_no_grid_holds(small: list[str], tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from afinar.commands.supervision import lock_of_training
 from afinar.errors import UserError
 from afinar.run_folder import RunFolder, write_text
 
@@ -90,9 +91,10 @@ def main(path: str) -> int:
 
 @contextmanager
 def _folder(run: RunFolder) -> Iterator[RunFolder]:
-    """Give the first process the run folder, and every other one a scratch folder with the same checkpoints, and no voice."""
+    """Give the first process the run folder for itself, and every other one a scratch folder with the same checkpoints, and no voice."""
     if int(os.environ.get("LOCAL_RANK", 0)) == 0:
-        yield run
+        with lock_of_training(run):
+            yield run
         return
     from afinar import console
 

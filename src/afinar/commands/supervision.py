@@ -18,6 +18,7 @@ from afinar.errors import UserError
 from afinar.run_folder import RunFolder
 
 if TYPE_CHECKING:
+    from filelock import FileLock
     from omegaconf import DictConfig
 
 
@@ -34,8 +35,10 @@ def run_job(config: DictConfig, run: RunFolder, command: str, swept: Sequence[st
     from filelock import FileLock, Timeout
 
     try:
-        # The system frees the lock of a process that was killed.
+        # The system frees the lock of a process that was killed; one that trains for it may go on.
         with FileLock(run.path / ".lock", blocking=False):
+            with lock_of_training(run):
+                pass
             if config.resume and run.status.get("status") == "done":
                 say(f"already done: {run}")
                 return _monitored(config, run)
@@ -46,6 +49,17 @@ def run_job(config: DictConfig, run: RunFolder, command: str, swept: Sequence[st
     except Timeout:
         fail(f"another process is at work on {run}")
         return None
+
+
+def lock_of_training(run: RunFolder) -> FileLock:
+    """Return the lock that a process holds which trains for another: it may outlive that one.
+
+    Raises:
+        filelock.Timeout: entered where another process holds it.
+    """
+    from filelock import FileLock
+
+    return FileLock(run.path / ".lock.training", blocking=False)
 
 
 def _run(config: DictConfig, run: RunFolder, command: str, swept: Sequence[str]) -> float | None:
