@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import multiprocessing
 import os
@@ -16,11 +17,14 @@ from pathlib import Path
 import pytest
 import yaml
 from filelock import FileLock, Timeout
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
+from afinar.callbacks.progress import on_terminal
 from afinar.commands import process
+from afinar.commands.composition import run_app
 from afinar.commands.supervision import lock_of_training
-from afinar.commands.sweep import members, run_jobs
+from afinar.commands.sweep import Job, members, run_jobs
+from afinar.console import err, out
 from afinar.run_folder import RunFolder, find_runs, write_text
 from commandline import afinar, digest, done
 
@@ -209,6 +213,39 @@ def test_a_list_of_jobs_that_no_grid_holds(small: list[str], tmp_path: Path) -> 
     same = run_jobs([jobs[2], jobs[0], jobs[2]], common, "other", "afinar ...")
     assert [str(run) for run in same] == [str(runs[2]), str(runs[0]), str(runs[2])]
     assert started(tmp_path) == before
+
+
+def test_the_usual_sweeper_may_be_named(small: list[str], tmp_path: Path) -> None:
+    answer = done("train", "-m", *small, "hydra/sweeper=basic", "seed=0,1", f"output={tmp_path}")
+    assert "job 2 of 2" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("devices", "count"), [(1, 1), ("2", 2), ("-1", 1), ("auto", 1), ("0,1", 2), ("1,", 1), (OmegaConf.create([0, 2]), 2), ([3], 1)]
+)
+def test_how_many_devices_are_asked_for(devices: object, count: int) -> None:
+    assert process.starts_processes({"devices": devices, "accelerator": "cpu"}) == (count > 1)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_job_in_a_process_of_its_own_draws_no_bars_and_has_the_hash_of_its_configuration(
+    small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bool] = []
+    monkeypatch.setattr("afinar.commands.supervision._train", lambda config, run: seen.append(on_terminal()))
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    for console in (out, err):
+        monkeypatch.setattr(console, "_file", None)  # so that it is so again after the test
+    for started_by in (os.getpid(), os.getppid()):
+        job = Job("s", "afinar ...", ("seed",), 1, process=started_by)
+        run_app(job, ["-m", *small, "seed=0", f"output={tmp_path / str(started_by)}"])
+        (run,) = find_runs(tmp_path / str(started_by))
+        assert run.path.name.endswith(run.status["config_hash"])
+    assert seen == [True, False]
 
 
 # Processes

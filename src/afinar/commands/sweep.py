@@ -74,16 +74,15 @@ class Job:
         if config.resume and not config.retry and run.status.get("status") == "failed":
             say(f"failed before ({run.status.get('error')}); retry=true tries it again: {run}")
             return None
-        with self._voice(config, run):
+        with self._voice(run):
             return run_job(config, run, self.command, self.swept)
 
     @contextmanager
-    def _voice(self, config: DictConfig, run: RunFolder) -> Iterator[None]:
+    def _voice(self, run: RunFolder) -> Iterator[None]:
         """Let a job in a process of its own talk to a file in its run folder: several at once would talk across each other."""
         if os.getpid() == self.process:
             yield
             return
-        config.trainer.enable_progress_bar = False
         with (run.path / "output.log").open("a", encoding="utf-8") as log:
             before = out.file, err.file
             out.file = err.file = log
@@ -105,7 +104,7 @@ def sweep(arguments: Sequence[str], command: str) -> int:
         words = [word for word in arguments if is_override(word)]
         overrides = [word for word in words if not word.startswith("hydra")]
         # Another sweeper than Hydra's own decides as it goes what it tries.
-        jobs = None if any(word.startswith("hydra/sweeper=") for word in words) else job_count(overrides)
+        jobs = job_count(overrides) if settings_of(words).get("hydra/sweeper", "basic") == "basic" else None
         given = settings_of(overrides)
         name = given.get("sweep", sweep_name(overrides))
         flags = [f"--config-dir={folder}" for folder in folders]
