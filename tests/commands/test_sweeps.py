@@ -22,6 +22,7 @@ from omegaconf import DictConfig, OmegaConf
 from afinar.callbacks.progress import on_terminal
 from afinar.commands import process
 from afinar.commands.composition import run_app
+from afinar.commands.naming import sweep_name
 from afinar.commands.supervision import lock_of_training
 from afinar.commands.sweep import Job, members, run_jobs
 from afinar.console import err, out
@@ -213,6 +214,16 @@ def test_a_list_of_jobs_that_no_grid_holds(small: list[str], tmp_path: Path) -> 
     same = run_jobs([jobs[2], jobs[0], jobs[2]], common, "other", "afinar ...")
     assert [str(run) for run in same] == [str(runs[2]), str(runs[0]), str(runs[2])]
     assert started(tmp_path) == before
+
+
+def test_the_name_of_a_sweep_says_what_it_is_and_not_how_it_goes_on() -> None:
+    words = ["optimizer.lr=1e-3,1e-4", "name=e"]
+    name = sweep_name(words)
+    assert name.startswith("lr-")
+    for word in ("retry=true", "resume=false", "logger=none", "logger.mode=online", "output=elsewhere", "+trial=null"):
+        assert sweep_name([*words, word]) == sweep_name([word, *words]) == name
+    others = [sweep_name([*words[:1], "name=f"]), sweep_name(words[:1]), sweep_name([*words, "seed=1"])]
+    assert len({name, *others}) == 4
 
 
 def test_the_usual_sweeper_may_be_named(small: list[str], tmp_path: Path) -> None:

@@ -145,9 +145,14 @@ def _holds_results(run: RunFolder) -> bool:
 
 
 def sweep_name(overrides: Sequence[str]) -> str:
-    """Return a name for a multirun: the keys that it varies and a hash of all its overrides."""
-    varied = [key.split("/")[-1].split(".")[-1] for key in swept_keys(overrides)]
-    digest = hashlib.sha256("\n".join(sorted(overrides)).encode()).hexdigest()[:6]
+    """Return a name for a multirun: the keys that it varies and a hash of the overrides that say what it is.
+
+    How it goes on (``retry=true``), where it is kept and who hears of it are no part of that. Its runs' common ``name=`` is: what else is
+    under another name is another experiment.
+    """
+    own = [word for word in overrides if is_identity(word) or word.startswith("name=")]
+    varied = [key.split("/")[-1].split(".")[-1] for key in swept_keys(own)]
+    digest = hashlib.sha256("\n".join(sorted(own)).encode()).hexdigest()[:6]
     return "-".join([*(["x".join(varied)[:60]] if varied else []), digest])
 
 
