@@ -19,7 +19,7 @@ from hydra.core.override_parser.types import IntervalSweep, Override
 from omegaconf import DictConfig, OmegaConf
 
 from afinar.commands.implied import header
-from afinar.errors import ConfigError
+from afinar.errors import ConfigError, UserError
 from afinar.metrics.direction import direction
 from afinar.run_folder import NOT_IDENTITY, RunFolder
 
@@ -140,8 +140,11 @@ def _free(root: Path, base: str) -> str:
 
 
 def _holds_results(run: RunFolder) -> bool:
-    """A run that failed before its first checkpoint left nothing to lose."""
-    return bool(run.metrics) or run.last.exists() or run.best.exists()
+    """A run that failed before its first checkpoint left nothing to lose; of a damaged one that cannot be told."""
+    try:
+        return bool(run.metrics) or run.last.exists() or run.best.exists()
+    except UserError:
+        return True
 
 
 def sweep_name(overrides: Sequence[str]) -> str:

@@ -24,7 +24,7 @@ from afinar.commands.implied import implied
 from afinar.commands.naming import fixed_keys, job_count, one_job, same_keys, sweep_name, swept_keys
 from afinar.commands.options import is_override, quoted, split_folders
 from afinar.commands.supervision import run_job
-from afinar.console import err, out, say
+from afinar.console import err, fail, out, say
 from afinar.errors import UserError
 from afinar.run_folder import RunFolder, find_runs
 
@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 FINISHED = frozenset({"done", "pruned"})
 """What becomes of jobs that leave nothing to do."""
+
+DAMAGED = "damaged"
+"""What a run is of which a file cannot be read."""
 
 MULTIRUN = ("-m", "--multirun")
 _ASKS = frozenset({"-h", "--help", "--hydra-help", "--version", "-c", "--cfg", "-i", "--info"})
@@ -67,10 +70,16 @@ class Job:
         from hydra.core.hydra_config import HydraConfig
 
         hydra = HydraConfig.get()
-        run = RunFolder(hydra.runtime.output_dir)
-        run.join_sweep(self.sweep, hydra.job.num, self.start)
         of = "" if self.jobs is None else f" of {self.jobs}"
         say(f"job {hydra.job.num + 1}{of}: {hydra.job.override_dirname}")
+        try:
+            return self._run(config, RunFolder(hydra.runtime.output_dir), hydra.job.num)
+        except UserError as error:  # a damaged run folder is no matter of the other jobs
+            fail(str(error))
+            return None
+
+    def _run(self, config: DictConfig, run: RunFolder, number: int) -> float | None:
+        run.join_sweep(self.sweep, number, self.start)
         if config.resume and not config.retry and run.status.get("status") == "failed":
             say(f"failed before ({run.status.get('error')}); retry=true tries it again: {run}")
             return None
@@ -156,15 +165,27 @@ def members(output: Path, name: str, jobs: int | None) -> dict[int, RunFolder]:
     found: dict[int, tuple[str, str, RunFolder]] = {}
     for run in find_runs(output):
         try:
-            starts, begun = run.sweeps.get(name, {}), str(run.status.get("started", ""))
+            starts = run.sweeps.get(name, {})
         except UserError:
-            continue  # a damaged run is no sweep's
+            continue
         latest = max(starts.values(), default="")
         for number, start in starts.items():
             holds = jobs is None or (number < jobs and start == latest)
-            if holds and (number not in found or found[number][:2] <= (start, begun)):
-                found[number] = start, begun, run
+            if holds and (number not in found or found[number][:2] <= (start, _started(run))):
+                found[number] = start, _started(run), run
     return {number: found[number][2] for number in sorted(found)}
+
+
+def _started(run: RunFolder) -> str:
+    return "" if _state(run) == DAMAGED else str(run.status.get("started", ""))
+
+
+def _state(run: RunFolder) -> str:
+    try:
+        _, state = run.metrics, run.status.get("status")
+        return str(state)
+    except UserError:
+        return DAMAGED
 
 
 def settings_of(words: Sequence[str]) -> dict[str, str]:
@@ -191,7 +212,7 @@ def _end(members: Mapping[int, RunFolder], jobs: int | None) -> int:
             say(f"the best run: {file}")
     except UserError as error:  # scores of several tasks have no best
         say(f"note: {error}")
-    states = Counter(str(run.status.get("status")) for run in members.values())
+    states = Counter(map(_state, members.values()))
     if jobs is not None and (missing := jobs - states.total()) > 0:
         states["not begun"] = missing
     say(f"{states.total()} jobs: {', '.join(f'{count} {state}' for state, count in states.most_common())}")
