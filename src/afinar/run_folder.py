@@ -16,6 +16,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum, auto
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,17 @@ from afinar.types import TaskSpec
 
 NOT_IDENTITY = frozenset({"hydra", "output", "name", "resume", "retry", "sweep", "trial", "logger"})
 """Keys of a configuration that change where results go and not what they are."""
+
+
+class State(StrEnum):
+    """What has come of a run so far, as ``status.json`` has it."""
+
+    RUNNING = auto()
+    DONE = auto()
+    FAILED = auto()
+    PRUNED = auto()
+    """Given up by a search."""
+    INTERRUPTED = auto()
 
 
 class RunFolder:
@@ -104,6 +116,15 @@ class RunFolder:
     def status(self) -> dict[str, Any]:
         """The last status written; empty where there is none yet."""
         return self._read_json("status.json")
+
+    @property
+    def state(self) -> State | None:
+        """What has come of the run so far; None where it has not begun. A run that was killed is still said to be running."""
+        state = self.status.get("status")
+        try:
+            return None if state is None else State(state)
+        except ValueError as error:
+            raise UserError(f"{self.path / 'status.json'} is damaged ({error}); delete it or restore the run folder") from error
 
     def update_status(self, **facts: Any) -> None:
         self._write_json("status.json", {**self.status, **facts})

@@ -183,7 +183,7 @@ def test_the_command_prints_arms(sweep: Path) -> None:
 
 def test_the_runs_of_one_sweep(sweep: Path) -> None:
     for seed in (0, 1, 2):
-        RunFolder(sweep / f"lr=0.001+seed={seed}").join_sweep("mine", seed)
+        RunFolder(sweep / f"lr=0.001+seed={seed}").join_sweep("mine", seed, "once")
     RunFolder(sweep / "lr=0.0001+seed=0").join_sweep("other", 1)
     answer = done("compare", sweep, "--sweep", "mine", "--metric", "test/accuracy")
     assert "3 runs, best" in answer.out

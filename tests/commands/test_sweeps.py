@@ -67,12 +67,14 @@ def test_a_sweep_started_again_skips_what_is_done_and_retries_failures_if_asked(
     assert after["lr=0.001"] == before["lr=0.001"]
 
 
-@pytest.mark.parametrize("file", ["metrics.json", "status.json", "sweeps.json"])
-def test_a_damaged_run_is_one_job_of_several(file: str, small: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("file", "content"), [("metrics.json", "{"), ("status.json", "{"), ("status.json", '{"status": "dome"}'), ("sweeps.json", '{"s": 1}')]
+)
+def test_a_damaged_run_is_one_job_of_several(file: str, content: str, small: list[str], tmp_path: Path) -> None:
     words = ["train", "-m", *small, f"output={tmp_path}", "name=e"]
     done(*words, "sweep=s", "seed=0")
     (run,) = find_runs(tmp_path)
-    (run.path / file).write_text("{", encoding="utf-8")
+    (run.path / file).write_text(content, encoding="utf-8")
     answer = afinar(*words, "sweep=s", "seed=0,1")
     assert answer.status == 1
     assert answer.err.count(f"afinar: error: {run.path / file} is damaged") == 1
@@ -81,7 +83,7 @@ def test_a_damaged_run_is_one_job_of_several(file: str, small: list[str], tmp_pa
     assert "1 runs, best" in answer.out
     fresh = done(*words, "sweep=s", "seed=0,1", "resume=false")
     assert "2 jobs: 2 done" in fresh.err
-    assert (run.path / file).read_text(encoding="utf-8") == "{"
+    assert (run.path / file).read_text(encoding="utf-8") == content
 
 
 def test_what_failed_can_be_mended_and_retried(small: list[str], tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from afinar.analysis.table import Row, read_row
 from afinar.commands.naming import is_identity
 from afinar.errors import UserError
 from afinar.metrics.direction import direction
-from afinar.run_folder import RunFolder, write_text
+from afinar.run_folder import RunFolder, State, write_text
 
 _HEADER = (
     "# Of the settings of which the most runs have a score, the one with the best mean over its seeds, and of it the best run.\n"
@@ -34,7 +34,7 @@ def write_best(runs: Sequence[RunFolder]) -> Iterator[Path]:
     experiments: dict[Path, list[Row]] = defaultdict(list)
     for run in runs:
         try:
-            if run.status.get("status") == "done":
+            if run.state == State.DONE:
                 experiments[run.path.parent].append(read_row(run))
         except UserError:
             continue  # the comparison has said so

@@ -28,10 +28,10 @@ from afinar.commands.search_space import SearchSpace, read_space
 from afinar.console import say
 from afinar.errors import ConfigError, UserError
 from afinar.metrics.direction import direction
-from afinar.run_folder import RunFolder
+from afinar.run_folder import RunFolder, State
 from afinar.search.study import Method, open_study, owed
 
-_ENDS = {"done": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
+_ENDS = {State.DONE: TrialState.COMPLETE, State.PRUNED: TrialState.PRUNED, State.FAILED: TrialState.FAIL}
 _NAMES = {TrialState.COMPLETE: "done", TrialState.PRUNED: "given up", TrialState.FAIL: "failed"}
 
 
@@ -132,8 +132,8 @@ def _tell(study: Study, trial: FrozenTrial, result: JobReturn) -> None:
     """
     assert result.hydra_cfg is not None
     run = RunFolder(result.hydra_cfg.hydra.runtime.output_dir)
-    status = str(run.status.get("status")) if result.status == JobStatus.COMPLETED else "failed"
-    state = _ENDS.get(status)
+    status = run.state if result.status == JobStatus.COMPLETED else State.FAILED
+    state = None if status is None else _ENDS.get(status)
     if state is None:
         raise UserError(f"trial {trial.number} has not ended ({status}: {run}): start the same command again to go on")
     value = result.return_value if state == TrialState.COMPLETE else None

@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,15 +22,15 @@ from afinar.commands.globs import written_out
 from afinar.commands.implied import implied
 from afinar.commands.naming import fixed_keys, job_count, one_job, same_keys, sweep_name, swept_keys
 from afinar.commands.options import is_override, quoted, split_folders
-from afinar.commands.supervision import run_job
+from afinar.commands.supervision import now, run_job
 from afinar.console import err, fail, out, say
 from afinar.errors import UserError
-from afinar.run_folder import RunFolder, find_runs
+from afinar.run_folder import RunFolder, State, find_runs
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-FINISHED = frozenset({"done", "pruned"})
+FINISHED = frozenset({State.DONE, State.PRUNED})
 """What becomes of jobs that leave nothing to do."""
 
 DAMAGED = "damaged"
@@ -63,7 +62,7 @@ class Job:
     command: str
     swept: tuple[str, ...]
     jobs: int | None
-    start: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="microseconds"))
+    start: str = field(default_factory=lambda: now("microseconds"))
     process: int = field(default_factory=os.getpid)
 
     def __call__(self, config: DictConfig) -> float | None:
@@ -80,7 +79,7 @@ class Job:
 
     def _run(self, config: DictConfig, run: RunFolder, number: int) -> float | None:
         run.join_sweep(self.sweep, number, self.start)
-        if config.resume and not config.retry and run.status.get("status") == "failed":
+        if config.resume and not config.retry and run.state == State.FAILED:
             say(f"failed before ({run.status.get('error')}); retry=true tries it again: {run}")
             return None
         with self._voice(run):
@@ -182,7 +181,7 @@ def _started(run: RunFolder) -> str:
 
 def _state(run: RunFolder) -> str:
     try:
-        _, state = run.metrics, run.status.get("status")
+        _, state = run.metrics, run.state
         return str(state)
     except UserError:
         return DAMAGED
