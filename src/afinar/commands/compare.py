@@ -145,11 +145,12 @@ def _runs_at(path: str) -> list[RunFolder]:
 
 
 def _is_of(run: RunFolder, sweep: str) -> bool:
-    """Say whether a run belongs to a sweep; of a damaged one, which cannot be told, yes: it is named later."""
+    """Return whether a run belongs to a sweep; a damaged one, of which that cannot be told, is named and left out."""
     try:
         return sweep in run.sweeps
-    except UserError:
-        return True
+    except UserError as error:
+        say(f"skipped: {error}")
+        return False
 
 
 def show(
