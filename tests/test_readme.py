@@ -15,7 +15,7 @@ import pytest
 from hydra.errors import HydraException
 
 from afinar.commands.composition import known_keys
-from afinar.commands.naming import job_count
+from afinar.commands.multirun import job_count
 from afinar.commands.options import is_override
 from afinar.conf import conf_folder
 from afinar.data.cache import cache_root

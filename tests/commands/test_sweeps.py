@@ -23,7 +23,7 @@ from omegaconf import DictConfig, OmegaConf
 from afinar.callbacks.progress import on_terminal
 from afinar.commands import process
 from afinar.commands.composition import run_app
-from afinar.commands.naming import sweep_name
+from afinar.commands.multirun import sweep_name
 from afinar.commands.supervision import lock_of_training
 from afinar.commands.sweep import Job, members, run_jobs
 from afinar.console import err, out
@@ -223,7 +223,7 @@ def test_the_process_that_trains_for_another_holds_the_run(tmp_path: Path, monke
 
 
 def test_a_list_of_jobs_that_no_grid_holds(small: list[str], tmp_path: Path) -> None:
-    common = [*small, f"output={tmp_path}", "name=list"]
+    common = [*small, f"output={tmp_path}", "name=list", "+trainer.detect_anomaly=false"]
     jobs = [["head=linear", "seed=3"], ["head=mlp", "optimizer.lr=-1", "seed=3"], ["head=mlp", "head.dropout=0.3", "seed=3"]]
     runs = run_jobs(jobs, common, "mine", "afinar ...")
     assert [run.status["status"] for run in runs if run] == ["done", "failed", "done"]

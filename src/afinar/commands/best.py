@@ -14,7 +14,7 @@ import yaml
 from afinar.analysis.arms import arms_of, seed_of
 from afinar.analysis.comparison import compare_arms
 from afinar.analysis.table import Row, read_row
-from afinar.commands.naming import is_identity
+from afinar.commands.options import is_identity
 from afinar.errors import UserError
 from afinar.metrics.direction import direction
 from afinar.run_folder import RunFolder, State, write_text

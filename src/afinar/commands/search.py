@@ -22,8 +22,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from afinar.commands.monitors import one_monitor
-from afinar.commands.naming import is_identity
-from afinar.commands.options import quoted
+from afinar.commands.options import is_identity, quoted
 from afinar.commands.search_space import SearchSpace, read_space
 from afinar.console import say
 from afinar.errors import ConfigError, UserError

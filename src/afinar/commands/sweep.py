@@ -10,7 +10,7 @@ import json
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +20,7 @@ from afinar.commands.best import write_best
 from afinar.commands.composition import compose, readable_errors, run_app
 from afinar.commands.globs import written_out
 from afinar.commands.implied import implied
-from afinar.commands.naming import fixed_keys, job_count, one_job, same_keys, sweep_name, swept_keys
+from afinar.commands.multirun import MULTIRUN, fixed_keys, job_count, ledger_words, one_job, same_keys, settings_of, sweep_name, swept_keys
 from afinar.commands.options import is_override, quoted, split_folders
 from afinar.commands.supervision import now, run_job
 from afinar.console import err, fail, out, say
@@ -36,13 +36,8 @@ FINISHED = frozenset({State.DONE, State.PRUNED})
 DAMAGED = "damaged"
 """What a run is of which a file cannot be read."""
 
-MULTIRUN = ("-m", "--multirun")
 _ASKS = frozenset({"-h", "--help", "--hydra-help", "--version", "-c", "--cfg", "-i", "--info"})
 """Flags with which Hydra only tells something."""
-
-
-def is_multirun(arguments: Sequence[str]) -> bool:
-    return any(flag in arguments for flag in MULTIRUN)
 
 
 @dataclass(frozen=True)
@@ -117,7 +112,7 @@ def sweep(arguments: Sequence[str], command: str) -> int:
         name = given.get("sweep", sweep_name(overrides))
         flags = [f"--config-dir={folder}" for folder in folders]
         output = compose([*flags, *one_job([*overrides, *implied(arguments)])]).output
-        ledger = _ledger_words(name, given, fixed_keys([*overrides, *implied(arguments)]))
+        ledger = ledger_words(name, given, fixed_keys([*overrides, *implied(arguments)]))
     try:
         run_app(Job(name, command, tuple(swept_keys(overrides)), jobs), [*arguments, *ledger])
     except UserError:
@@ -150,7 +145,7 @@ def run_jobs(jobs: Sequence[Sequence[str]], common: Sequence[str], name: str, co
         file = Path(folder) / "jobs.json"
         file.write_text(json.dumps(whole), encoding="utf-8")
         listed = ["hydra/sweeper=listed", f"hydra.sweeper.file={quoted(str(file))}"]
-        run_app(Job(name, command, tuple(varied), len(jobs)), ["-m", *common, *listed, *_ledger_words(name, given, fixed)])
+        run_app(Job(name, command, tuple(varied), len(jobs)), ["-m", *common, *listed, *ledger_words(name, given, fixed)])
     found = members(Path(output), name, len(jobs))
     return [found.get(number) for number in range(len(jobs))]
 
@@ -185,19 +180,6 @@ def _state(run: RunFolder) -> str:
         return str(state)
     except UserError:
         return DAMAGED
-
-
-def settings_of(words: Sequence[str]) -> dict[str, str]:
-    """Return what overrides set, by key, as it is written."""
-    return {word.partition("=")[0]: word.partition("=")[2] for word in words if is_override(word)}
-
-
-def _ledger_words(name: str, given: Collection[str], fixed: Sequence[str]) -> list[str]:
-    """A sweep knows its name, goes on where it stopped, and keeps what it does not vary out of its runs' names."""
-    own = {"sweep": name, "resume": "true"}
-    words = [f"{key}={value}" for key, value in own.items() if key not in given]
-    hidden = ",".join(sorted({*fixed, *own, "trial"}))
-    return [*words, f"hydra.job.config.override_dirname.exclude_keys=[{hidden}]"]
 
 
 def _end(members: Mapping[int, RunFolder], jobs: int | None) -> int:

@@ -15,9 +15,8 @@ from afinar.commands.composition import compose, readable_errors
 from afinar.commands.globs import written_out
 from afinar.commands.implied import implied
 from afinar.commands.monitors import one_monitor
-from afinar.commands.naming import fixed_keys, sweep_name
+from afinar.commands.multirun import MULTIRUN, fixed_keys, sweep_name
 from afinar.commands.options import is_override, own_options, split_folders, wants_help
-from afinar.commands.sweep import MULTIRUN
 from afinar.console import say
 from afinar.errors import ConfigError, nearest
 from afinar.metrics.direction import direction

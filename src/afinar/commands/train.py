@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from afinar.commands.composition import run_app
+from afinar.commands.multirun import is_multirun
 from afinar.commands.options import quote_paths
 from afinar.commands.supervision import run_job
-from afinar.commands.sweep import is_multirun, sweep
+from afinar.commands.sweep import sweep
 from afinar.run_folder import RunFolder, State
 
 if TYPE_CHECKING:
