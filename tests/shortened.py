@@ -13,7 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from afinar.commands.composition import flags_first
 from afinar.commands.implied import implied
-from afinar.commands.naming import one_job, register_resolvers
+from afinar.commands.multirun import one_job
+from afinar.commands.naming import register_resolvers
 from afinar.commands.options import is_override, quote_paths
 from afinar.conf import conf_folder
 

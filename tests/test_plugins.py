@@ -16,7 +16,7 @@ import torch
 from sklearn.metrics import brier_score_loss
 from torch.nn.functional import cosine_similarity
 
-from afinar.commands.naming import job_count
+from afinar.commands.multirun import job_count
 from afinar.commands.options import is_override
 from afinar.errors import ConfigError, DataError
 from afinar.predictor import load

@@ -15,7 +15,7 @@ import pytest
 from hydra.errors import HydraException
 
 from afinar.commands.composition import known_keys
-from afinar.commands.naming import job_count
+from afinar.commands.multirun import job_count
 from afinar.commands.options import is_override
 from afinar.conf import conf_folder
 from afinar.data.cache import cache_root
@@ -316,7 +316,7 @@ OTHER_TASKS = (
 )
 
 
-RUN_FILES = {"metrics.json", "findings.jsonl", "status.json", "history.jsonl", "output.log", "best.yaml", "comparison.html"}
+RUN_FILES = {"metrics.json", "findings.jsonl", "status.json", "sweeps.json", "history.jsonl", "output.log", "best.yaml", "comparison.html"}
 
 
 @pytest.mark.parametrize("key", sorted({code for code in README.inline_code() if re.fullmatch(r"[a-z]\w*\.\w+", code)} - RUN_FILES))

@@ -2,9 +2,10 @@
 
 ``outputs/<experiment>/<run>/`` holds ``.hydra/`` (the configuration), ``backbone/`` (the network's configuration and the
 tokenizer), ``checkpoints/{best,last}.ckpt``, ``history.jsonl`` (the learning curve: a line a validation), ``labels.json``,
-``metrics.json``, ``predictions/<split>.jsonl``, ``status.json``, and where there is such a thing ``errors/<split>.md`` (of words),
-``symmetry/<split>.md`` (of pairs whose relation has no direction), ``findings.jsonl`` (gold answers that were put right or left out) and
-``evaluations/<settings>/`` (what the same model does under other settings, in files as the run's own).
+``metrics.json``, ``predictions/<split>.jsonl``, ``status.json``, and where there is such a thing ``sweeps.json`` (as which jobs of which
+sweeps it was asked for), ``errors/<split>.md`` (of words), ``symmetry/<split>.md`` (of pairs whose relation has no direction),
+``findings.jsonl`` (gold answers that were put right or left out) and ``evaluations/<settings>/`` (what the same model does under other
+settings, in files as the run's own).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import os
 import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum, auto
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,17 @@ from afinar.types import TaskSpec
 
 NOT_IDENTITY = frozenset({"hydra", "output", "name", "resume", "retry", "sweep", "trial", "logger"})
 """Keys of a configuration that change where results go and not what they are."""
+
+
+class State(StrEnum):
+    """What has come of a run so far, as ``status.json`` has it."""
+
+    RUNNING = auto()
+    DONE = auto()
+    FAILED = auto()
+    PRUNED = auto()
+    """Given up by a search."""
+    INTERRUPTED = auto()
 
 
 class RunFolder:
@@ -104,17 +117,40 @@ class RunFolder:
         """The last status written; empty where there is none yet."""
         return self._read_json("status.json")
 
+    @property
+    def state(self) -> State | None:
+        """What has come of the run so far; None where it has not begun. A run that was killed is still said to be running."""
+        state = self.status.get("status")
+        try:
+            return None if state is None else State(state)
+        except ValueError as error:
+            raise UserError(f"{self.path / 'status.json'} is damaged ({error}); delete it or restore the run folder") from error
+
     def update_status(self, **facts: Any) -> None:
         self._write_json("status.json", {**self.status, **facts})
 
     @property
-    def sweeps(self) -> dict[str, list[int]]:
-        """The sweeps that the run belongs to, and as which of their jobs: one training may serve several."""
-        return dict(self.status.get("sweeps", {}))
+    def sweeps(self) -> dict[str, dict[int, str]]:
+        """The sweeps that the run belongs to: one training may serve several. Of each, by number, the jobs that it is, and the last start
+        of the sweep that said so."""
+        stored = self._read_json("sweeps.json")
+        try:
+            return {name: {int(job): str(start) for job, start in jobs.items()} for name, jobs in stored.items()}
+        except (AttributeError, ValueError) as error:
+            raise UserError(f"{self.path / 'sweeps.json'} is damaged ({error}); delete it or restore the run folder") from error
 
-    def join_sweep(self, name: str, job: int) -> None:
-        jobs = self.sweeps
-        self.update_status(sweeps={**jobs, name: sorted({*jobs.get(name, ()), job})})
+    def join_sweep(self, name: str, job: int, start: str) -> None:
+        """Note that the run is a job of a sweep; other processes may do so at the same time, whoever trains.
+
+        Args:
+            start: of the sweep: text, a later one sorts after an earlier one. What a job's number stands for is known within a start.
+        """
+        from filelock import FileLock
+
+        self.path.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.path / ".sweeps.lock"):
+            jobs = self.sweeps
+            self._write_json("sweeps.json", {**jobs, name: {**jobs.get(name, {}), job: start}})
 
     @property
     def metrics(self) -> dict[str, Any]:

@@ -206,13 +206,17 @@ def test_the_command_prints_arms(sweep: Path) -> None:
 
 def test_the_runs_of_one_sweep(sweep: Path) -> None:
     for seed in (0, 1, 2):
-        RunFolder(sweep / f"lr=0.001+seed={seed}").join_sweep("mine", seed)
-    RunFolder(sweep / "lr=0.0001+seed=0").join_sweep("other", 1)
+        RunFolder(sweep / f"lr=0.001+seed={seed}").join_sweep("mine", seed, "once")
+    RunFolder(sweep / "lr=0.0001+seed=0").join_sweep("other", 1, "once")
     answer = done("compare", sweep, "--sweep", "mine", "--metric", "test/accuracy")
     assert "3 runs, best" in answer.out
     assert "of sweep yours: name a folder" in afinar("compare", sweep, "--sweep", "yours").error
-    (sweep / "lr=0.0001+seed=0" / "status.json").write_text("{", encoding="utf-8")
-    assert "status.json is damaged" in done("compare", sweep, "--sweep", "mine").err
+    (sweep / "lr=0.001+seed=0" / "status.json").write_text("{", encoding="utf-8")
+    (sweep / "lr=0.001+seed=1" / "sweeps.json").write_text("{", encoding="utf-8")
+    answer = done("compare", sweep, "--sweep", "mine")
+    assert "1 runs, best" in answer.out
+    for file in ("seed=0/status.json", "seed=1/sweeps.json"):
+        assert answer.err.count(f"{file} is damaged") == 1
 
 
 @pytest.mark.parametrize("file", ["metrics.json", "labels.json", "status.json", ".hydra/config.yaml"])

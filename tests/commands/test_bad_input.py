@@ -233,6 +233,8 @@ def test_a_mistyped_word_names_the_nearest(word: str, said: str, refused: Callab
         (["trainer.max_epochs=0"], "trainer.max_epochs=0"),
         (["optimizer.lr=abc"], "optimizer.lr=abc: give a number"),
         (["data.batch_size=0"], "data.batch_size=0"),
+        (["trainer.devices=two"], "trainer.devices=two: give a number"),
+        (["trainer.devices=-2"], "trainer.devices=-2: give a number"),
         (["data.batch_size=many"], "data.batch_size=many: give a number"),
         (["optimizer.fused=perhaps"], "optimizer.fused=perhaps"),
         (["optimizer.lr=null"], "optimizer"),

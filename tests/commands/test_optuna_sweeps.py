@@ -157,7 +157,7 @@ def test_a_good_trial_is_not_given_up(small: list[str], tmp_path: Path) -> None:
         (["optimizer.lr=1e-3"], "this search has nothing to try"),
         (["optimizer=adamw,adamx"], "optimizer=adamx: there is no such option. Did you mean 'adam'?"),
         (["optimizer.lrr=1,2"], "there is no key 'optimizer.lrr'"),
-        (["monitor=loss,accuracy"], "jobs of this search would be judged by different scores (accuracy, loss)"),
+        (["monitor=loss,accuracy"], "the jobs would be judged by different scores (accuracy, loss)"),
         ([RATES, "hydra.sweeper.n_trials=0"], "hydra.sweeper.n_trials=0: give a whole number from 1 on"),
         ([RATES, "hydra.sweeper.n_jobs=two"], "hydra.sweeper.n_jobs=two: give a whole number from 1 on"),
         ([RATES, "hydra.sweeper.seed=-1"], "hydra.sweeper.seed=-1: give a whole number from 0 on"),
@@ -170,6 +170,15 @@ def test_a_search_that_makes_no_sense_is_refused_before_any_job(words: list[str]
     answer = afinar(*SEARCH, *small, f"output={tmp_path}", *words)
     assert message in answer.error
     assert list(find_runs(tmp_path)) == []
+
+
+def test_options_of_ones_own_are_to_be_judged_by_one_score_too(small: list[str], tmp_path: Path) -> None:
+    (tmp_path / "mine" / "taste").mkdir(parents=True)
+    for name, score in {"a": "loss", "b": "accuracy"}.items():
+        (tmp_path / "mine" / "taste" / f"{name}.yaml").write_text(f"# @package _global_\nmonitor: {score}\n", encoding="utf-8")
+    answer = afinar(*SEARCH, *small, "+taste=a,b", "--config-dir", tmp_path / "mine", f"output={tmp_path / 'out'}")
+    assert "the jobs would be judged by different scores (accuracy, loss)" in answer.error
+    assert list(find_runs(tmp_path / "out")) == []
 
 
 def test_an_interval_wants_a_search(small: list[str], tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import torch
 
 import afinar as package
 from afinar.checkpoints import read_checkpoint
-from afinar.commands.naming import job_count
+from afinar.commands.multirun import job_count
 from afinar.data.demo import generate
 from afinar.run_folder import RunFolder
 from commandline import afinar, done, only_run, read_jsonl

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
+import multiprocessing
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -14,9 +17,17 @@ from pathlib import Path
 
 import pytest
 import yaml
+from filelock import FileLock, Timeout
+from omegaconf import DictConfig, OmegaConf
 
-from afinar.commands.sweep import run_jobs
-from afinar.run_folder import RunFolder, find_runs
+from afinar.callbacks.progress import on_terminal
+from afinar.commands import process
+from afinar.commands.composition import run_app
+from afinar.commands.multirun import sweep_name
+from afinar.commands.supervision import lock_of_training
+from afinar.commands.sweep import Job, members, run_jobs
+from afinar.console import err, out
+from afinar.run_folder import RunFolder, find_runs, write_text
 from commandline import afinar, digest, done
 
 
@@ -56,6 +67,25 @@ def test_a_sweep_started_again_skips_what_is_done_and_retries_failures_if_asked(
     assert after["lr=0.001"] == before["lr=0.001"]
 
 
+@pytest.mark.parametrize(
+    ("file", "content"), [("metrics.json", "{"), ("status.json", "{"), ("status.json", '{"status": "dome"}'), ("sweeps.json", '{"s": 1}')]
+)
+def test_a_damaged_run_is_one_job_of_several(file: str, content: str, small: list[str], tmp_path: Path) -> None:
+    words = ["train", "-m", *small, f"output={tmp_path}", "name=e"]
+    done(*words, "sweep=s", "seed=0")
+    (run,) = find_runs(tmp_path)
+    (run.path / file).write_text(content, encoding="utf-8")
+    answer = afinar(*words, "sweep=s", "seed=0,1")
+    assert answer.status == 1
+    assert answer.err.count(f"afinar: error: {run.path / file} is damaged") == 1
+    state = "not begun" if file == "sweeps.json" else "damaged"
+    assert re.search(f"2 jobs: 1 (done, 1 {state}|{state}, 1 done)", answer.err)
+    assert "1 runs, best" in answer.out
+    fresh = done(*words, "sweep=s", "seed=0,1", "resume=false")
+    assert "2 jobs: 2 done" in fresh.err
+    assert (run.path / file).read_text(encoding="utf-8") == content
+
+
 def test_what_failed_can_be_mended_and_retried(small: list[str], tmp_path: Path) -> None:
     file = tmp_path / "late.csv"
     words = ["train", "-m", *small, f"data.test={file}", "seed=0,1", f"output={tmp_path / 'out'}", "name=e"]
@@ -74,6 +104,62 @@ def test_a_larger_sweep_takes_over_the_runs_of_a_smaller_one(small: list[str], t
     assert len(after) == 4
     assert {path: after[path] for path in before} == before
     assert sorted(len(run.sweeps) for run in find_runs(tmp_path)) == [1, 1, 2, 2]
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "rows"),
+    [
+        pytest.param(["head.dropout=0,0.2", "seed=0,1"], ["seed=0,1", "head.dropout=0,0.2"], 4, id="other order"),
+        pytest.param(
+            ["optimizer.lr=1e-3,1e-4", "head.dropout=0,0.2"],
+            ["optimizer.lr=1e-3,1e-4", "head.dropout=0,0.2,0.4"],
+            6,
+            id="more",
+        ),
+        pytest.param(
+            ["optimizer.lr=1e-3,1e-4", "head.dropout=0,-1"],
+            ["optimizer.lr=1e-3", "head.dropout=0"],
+            1,
+            id="fewer",
+        ),
+    ],
+)
+def test_jobs_with_other_numbers_than_before_are_all_there(
+    first: list[str], then: list[str], rows: int, small: list[str], tmp_path: Path
+) -> None:
+    common = ["train", "-m", *small, f"output={tmp_path}", "name=e", "sweep=mine"]
+    afinar(*common, *first)
+    answer = done(*common, *then)
+    assert f"{rows} runs, best" in answer.out
+    assert f"{rows} jobs: {rows} done" in answer.err
+
+
+def test_a_start_that_was_stopped_counts_no_run_for_two_jobs(small: list[str], tmp_path: Path) -> None:
+    """What had another number in an earlier start is not begun, for this one."""
+    common = [*small, f"output={tmp_path}", "name=e"]
+    jobs = [["seed=0"], ["seed=1"], ["seed=2"]]
+    runs = run_jobs(jobs, common, "mine", "afinar ...")
+    assert runs[2]
+    runs[2].join_sweep("mine", 1, "9999")
+    found = members(tmp_path, "mine", 3)
+    assert {number: str(run) for number, run in found.items()} == {0: str(runs[0]), 1: str(runs[2])}
+
+
+def join(arguments: tuple[Path, int]) -> None:
+    folder, first = arguments
+    for job in range(first, first + 20):
+        RunFolder(folder).join_sweep("s", job, f"start {first}")
+
+
+def test_processes_join_sweeps_at_the_same_time_and_leave_the_status_alone(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    run.update_status(status="running")
+    before = (tmp_path / "status.json").stat()
+    with multiprocessing.get_context("fork").Pool(4) as pool:
+        pool.map(join, [(tmp_path, 20 * number) for number in range(4)], chunksize=1)
+    assert run.sweeps == {"s": {job: f"start {job // 20 * 20}" for job in range(80)}}
+    after = (tmp_path / "status.json").stat()
+    assert (before.st_ino, before.st_mtime_ns) == (after.st_ino, after.st_mtime_ns)
 
 
 def test_a_sweep_over_the_options_that_a_pattern_stands_for(small: list[str], tmp_path: Path) -> None:
@@ -105,24 +191,39 @@ def test_the_best_run_is_pointed_to(small: list[str], tmp_path: Path) -> None:
     assert again == [f"optimizer.lr={float(best)}", f"seed={content['seed']}"]
 
 
-def test_a_run_that_another_process_is_at_work_on_is_left_alone(small: list[str], tmp_path: Path) -> None:
-    from filelock import FileLock
-
+@pytest.mark.parametrize("lock", [".lock", ".lock.training"])
+def test_a_run_that_another_process_is_at_work_on_is_left_alone(lock: str, small: list[str], tmp_path: Path) -> None:
+    """It, or one that trains for it and has outlived it."""
     words = ["train", "-m", *small, "seed=0,1", f"output={tmp_path}", "name=e"]
     done(*words)
     run = runs_by_name(tmp_path)["seed=1"]
     run.update_status(status="running")
-    before = digest(run.path / "checkpoints")
-    with FileLock(run.path / ".lock"):
+    before, status = digest(run.path / "checkpoints"), run.status
+    with FileLock(run.path / lock):
         answer = afinar(*words)
     assert answer.status == 1
     assert "another process is at work" in answer.err
     assert digest(run.path / "checkpoints") == before
+    assert run.status == status
     assert "2 jobs: 2 done" in done(*words).err
 
 
+def test_the_process_that_trains_for_another_holds_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+
+    def train(config: DictConfig, run: RunFolder) -> None:
+        with pytest.raises(Timeout), lock_of_training(run):
+            pass
+        seen.append(True)
+
+    monkeypatch.setattr("afinar.commands.job.train", train)
+    write_text(tmp_path / ".hydra" / "resolved.yaml", "seed: 0\n")
+    assert process.main(str(tmp_path)) == 0
+    assert seen == [True]
+
+
 def test_a_list_of_jobs_that_no_grid_holds(small: list[str], tmp_path: Path) -> None:
-    common = [*small, f"output={tmp_path}", "name=list"]
+    common = [*small, f"output={tmp_path}", "name=list", "+trainer.detect_anomaly=false"]
     jobs = [["head=linear", "seed=3"], ["head=mlp", "optimizer.lr=-1", "seed=3"], ["head=mlp", "head.dropout=0.3", "seed=3"]]
     runs = run_jobs(jobs, common, "mine", "afinar ...")
     assert [run.status["status"] for run in runs if run] == ["done", "failed", "done"]
@@ -133,6 +234,49 @@ def test_a_list_of_jobs_that_no_grid_holds(small: list[str], tmp_path: Path) -> 
     same = run_jobs([jobs[2], jobs[0], jobs[2]], common, "other", "afinar ...")
     assert [str(run) for run in same] == [str(runs[2]), str(runs[0]), str(runs[2])]
     assert started(tmp_path) == before
+
+
+def test_the_name_of_a_sweep_says_what_it_is_and_not_how_it_goes_on() -> None:
+    words = ["optimizer.lr=1e-3,1e-4", "name=e"]
+    name = sweep_name(words)
+    assert name.startswith("lr-")
+    for word in ("retry=true", "resume=false", "logger=none", "logger.mode=online", "output=elsewhere", "+trial=null"):
+        assert sweep_name([*words, word]) == sweep_name([word, *words]) == name
+    others = [sweep_name([*words[:1], "name=f"]), sweep_name(words[:1]), sweep_name([*words, "seed=1"])]
+    assert len({name, *others}) == 4
+
+
+def test_the_usual_sweeper_may_be_named(small: list[str], tmp_path: Path) -> None:
+    answer = done("train", "-m", *small, "hydra/sweeper=basic", "seed=0,1", f"output={tmp_path}")
+    assert "job 2 of 2" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("devices", "count"), [(1, 1), ("2", 2), ("-1", 1), ("auto", 1), ("0,1", 2), ("1,", 1), (OmegaConf.create([0, 2]), 2), ([3], 1)]
+)
+def test_how_many_devices_are_asked_for(devices: object, count: int) -> None:
+    assert process.starts_processes({"devices": devices, "accelerator": "cpu"}) == (count > 1)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_job_in_a_process_of_its_own_draws_no_bars_and_has_the_hash_of_its_configuration(
+    small: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bool] = []
+    monkeypatch.setattr("afinar.commands.supervision._train", lambda config, run: seen.append(on_terminal()))
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    for console in (out, err):
+        monkeypatch.setattr(console, "_file", None)  # so that it is so again after the test
+    for started_by in (os.getpid(), os.getppid()):
+        job = Job("s", "afinar ...", ("seed",), 1, process=started_by)
+        run_app(job, ["-m", *small, "seed=0", f"output={tmp_path / str(started_by)}"])
+        (run,) = find_runs(tmp_path / str(started_by))
+        assert run.path.name.endswith(run.status["config_hash"])
+    assert seen == [True, False]
 
 
 # Processes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import statistics
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.study import Study
 from optuna.trial import TrialState
 
@@ -240,6 +241,27 @@ def test_a_step_that_is_told_again_counts_as_first(tmp_path: Path) -> None:
 
 
 # Refused
+
+
+def test_half_a_line_that_another_process_is_writing_is_left_to_it(tmp_path: Path) -> None:
+    file = tmp_path / "study.jsonl"
+    open_study(file, Method(), "max", []).ask()
+    *lines, last = file.read_bytes().splitlines(keepends=True)
+    file.write_bytes(b"".join(lines) + last[:9])
+    lock = JournalFileOpenLock(str(file))
+    lock.acquire()
+
+    def write_the_rest() -> None:
+        with file.open("ab") as stream:
+            stream.write(last[9:])
+        lock.release()
+
+    writer = threading.Timer(0.3, write_the_rest)
+    writer.start()
+    study = open_study(file, Method(), "max", [])
+    writer.join()
+    assert b"".join([*lines, last]) in file.read_bytes()
+    assert len(study.get_trials()) == 1
 
 
 def test_a_study_of_something_else_is_not_gone_on_with(tmp_path: Path) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 import warnings
 
 from pytorch_lightning.callbacks import Callback, RichProgressBar
 from pytorch_lightning.callbacks.progress.rich_progress import RichProgressBarTheme
 
+from afinar.console import err
 from afinar.data.labels import UnseenLabelWarning
 
 # Small data sets need no loader processes, short epochs no log line a step: what libraries warn of here are choices.
@@ -26,8 +26,8 @@ _CHOICES = (
 
 
 def on_terminal() -> bool:
-    """Whether a person watches: standard error is a terminal."""
-    return sys.stderr.isatty()
+    """Whether a person watches: what is said along the way goes to a terminal."""
+    return err.file.isatty()
 
 
 def progress_bar() -> Callback | None:

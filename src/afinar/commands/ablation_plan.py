@@ -9,8 +9,8 @@ from pathlib import Path
 
 from afinar.analysis.ablation.definition import PREPARED, Ablation, Words
 from afinar.analysis.ablation.reading import read_ablation
-from afinar.commands.naming import fixed_keys, is_identity, one_job, swept_keys
-from afinar.commands.options import is_override, quoted, split_folders
+from afinar.commands.multirun import fixed_keys, one_job, swept_keys
+from afinar.commands.options import is_identity, is_override, quoted, split_folders
 from afinar.conf import ABLATIONS, conf_folder
 from afinar.errors import ConfigError, nearest
 from afinar.run_folder import name_of

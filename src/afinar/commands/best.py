@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
@@ -12,34 +14,42 @@ import yaml
 from afinar.analysis.arms import arms_of, seed_of
 from afinar.analysis.comparison import compare_arms
 from afinar.analysis.table import Row, read_row
-from afinar.commands.naming import is_identity
+from afinar.commands.options import is_identity
 from afinar.errors import UserError
 from afinar.metrics.direction import direction
-from afinar.run_folder import RunFolder, write_text
+from afinar.run_folder import RunFolder, State, write_text
 
-_HEADER = "# The setting with the best mean over its seeds, and of it the best run. Chosen on validation: report the scores on test.\n"
+_HEADER = (
+    "# Of the settings of which the most runs have a score, the one with the best mean over its seeds, and of it the best run.\n"
+    "# Chosen on validation: report the scores on test.\n"
+)
 
 
 def write_best(runs: Sequence[RunFolder]) -> Iterator[Path]:
     """Write ``best.yaml`` to each folder that holds runs, and a link ``best`` to the run beside it; yield the files.
 
-    Runs in different folders are different experiments, on other data as a rule.
+    Runs in different folders are different experiments, on other data as a rule. A setting of which runs failed or diverged has but its
+    luckier seeds to show: it is chosen only where no other has more of them.
     """
     experiments: dict[Path, list[Row]] = defaultdict(list)
     for run in runs:
         try:
-            if run.status.get("status") == "done":
+            if run.state == State.DONE:
                 experiments[run.path.parent].append(read_row(run))
         except UserError:
             continue  # the comparison has said so
     for folder, rows in experiments.items():
         metric = f"validation/{rows[0].settings.get('monitor')}"
-        if all(metric in row.scores for row in rows):
-            yield _write(folder, rows, metric)
+        scored = [row for row in rows if math.isfinite(row.scores.get(metric, math.nan))]
+        if scored and all(metric in row.scores for row in rows):
+            yield _write(folder, scored, metric)
 
 
 def _write(folder: Path, rows: Sequence[Row], metric: str) -> Path:
-    best = compare_arms(arms_of(rows), [metric]).standings[0]
+    arms = arms_of(rows)
+    most = max(len(arm.rows) for arm in arms.arms)
+    whole = replace(arms, arms=tuple(arm for arm in arms.arms if len(arm.rows) == most))
+    best = compare_arms(whole, [metric]).standings[0]
     sign = -1 if direction(metric) == "min" else 1
     row = max(best.arm.rows, key=lambda row: sign * row.scores[metric])
     content = {

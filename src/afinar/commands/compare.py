@@ -22,7 +22,7 @@ from afinar.commands.options import wants_help
 from afinar.console import say, table
 from afinar.errors import UserError, nearest
 from afinar.metrics.names import is_overall
-from afinar.run_folder import RunFolder, find_runs, open_run, write_text
+from afinar.run_folder import RunFolder, State, find_runs, open_run, write_text
 
 DESCRIPTION = """Put runs side by side: what they differ in, and their scores, best first. Runs that differ in their seeds alone are
 one arm: its mean, standard deviation and 95% interval are shown, and against a baseline the difference, by seeds that both have."""
@@ -145,11 +145,12 @@ def _runs_at(path: str) -> list[RunFolder]:
 
 
 def _is_of(run: RunFolder, sweep: str) -> bool:
-    """Say whether a run belongs to a sweep; of a damaged one, which cannot be told, yes: it is named later."""
+    """Return whether a run belongs to a sweep; a damaged one, of which that cannot be told, is named and left out."""
     try:
         return sweep in run.sweeps
-    except UserError:
-        return True
+    except UserError as error:
+        say(f"skipped: {error}")
+        return False
 
 
 def show(
@@ -185,28 +186,26 @@ def show(
 
 def _readable(runs: Sequence[RunFolder]) -> tuple[list[Row], list[Row]]:
     """Return the rows of the runs that are done and of those that failed; of a damaged one say so."""
-    ended: dict[str, list[Row]] = {"done": [], "failed": []}
+    ended: dict[State | None, list[Row]] = {State.DONE: [], State.FAILED: []}
     for run in runs:
         try:
-            status = run.status.get("status")
-            if status in ended:
+            if run.state in ended:
                 _, row = run.specs, read_row(run)  # what is damaged shows here
-                ended[status].append(row)
+                ended[run.state].append(row)
         except UserError as error:
             say(f"skipped: {error}")
-    return ended["done"], ended["failed"]
+    return ended[State.DONE], ended[State.FAILED]
 
 
 def _say_unfinished(run: RunFolder) -> None:
     try:
-        status = run.status.get("status", "unknown")
-        if status != "done":
+        if run.state != State.DONE:
             reason = (
                 "still at work, or killed: repeat its command (a single run's with resume=true)"
-                if status == "running"
+                if run.state == State.RUNNING
                 else "no reason recorded"
             )
-            say(f"{status}: {run}: {run.status.get('error') or run.status.get('pruned') or reason}")
+            say(f"{run.state or 'unknown'}: {run}: {run.status.get('error') or run.status.get('pruned') or reason}")
     except UserError:
         return  # said before
 

@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import IntervalSweep, Override
+from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from afinar.commands.implied import header
-from afinar.errors import ConfigError
+from afinar.commands.multirun import last_given
+from afinar.errors import UserError
 from afinar.metrics.direction import direction
 from afinar.run_folder import NOT_IDENTITY, RunFolder
 
@@ -45,11 +44,6 @@ def config_hash(config: DictConfig) -> str:
     """Return 8 hexadecimal digits that identify what a configuration computes."""
     identity = {str(key): _plain(config, str(key)) for key in config if key not in NOT_IDENTITY}
     return hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()[:8]
-
-
-def is_identity(word: str) -> bool:
-    """Say whether an override changes what a run computes, and not only where its results go."""
-    return re.split(r"[./]", word.lstrip("+~").partition("=")[0])[0] not in NOT_IDENTITY
 
 
 def _plain(config: DictConfig, key: str) -> Any:
@@ -97,19 +91,9 @@ def _varied(config: DictConfig) -> Iterator[Override]:
     hydra = _hydra(config)
     fixed = set(hydra.job.config.override_dirname.exclude_keys)
     follows = header(data_option(config))  # what the choice of the data brings along tells nothing beside it
-    for key, override in _last_given(hydra.overrides.task).items():
+    for key, override in last_given(hydra.overrides.task).items():
         if key not in fixed and key.split(".")[0] not in NOT_IDENTITY and follows.get(key) != str(override.value()):
             yield override
-
-
-def _last_given(overrides: Iterable[str]) -> dict[str, Override]:
-    """Return the overrides by key; of a key that is given twice the last one counts, as for Hydra."""
-    return {_key(override): override for override in OverridesParser.create().parse_overrides(list(overrides))}
-
-
-def _key(override: Override) -> str:
-    """Return what an override is about; of an option for one place (``head@head.slots``) with that place."""
-    return f"{override.key_or_group}@{override.package}" if override.package else override.key_or_group
 
 
 def _readable(override: Override) -> str:
@@ -140,57 +124,11 @@ def _free(root: Path, base: str) -> str:
 
 
 def _holds_results(run: RunFolder) -> bool:
-    """A run that failed before its first checkpoint left nothing to lose."""
-    return bool(run.metrics) or run.last.exists() or run.best.exists()
-
-
-def sweep_name(overrides: Sequence[str]) -> str:
-    """Return a name for a multirun: the keys that it varies and a hash of all its overrides."""
-    varied = [key.split("/")[-1].split(".")[-1] for key in swept_keys(overrides)]
-    digest = hashlib.sha256("\n".join(sorted(overrides)).encode()).hexdigest()[:6]
-    return "-".join([*(["x".join(varied)[:60]] if varied else []), digest])
-
-
-def fixed_keys(overrides: Sequence[str]) -> list[str]:
-    """Return the keys that a multirun sets to one value in every job; they are kept out of its runs' names."""
-    return sorted(key for key, override in _last_given(overrides).items() if not override.is_sweep_override())
-
-
-def swept_keys(overrides: Sequence[str]) -> list[str]:
-    """Return the keys to which a multirun gives several values."""
-    return [key for key, override in _last_given(overrides).items() if override.is_sweep_override()]
-
-
-def job_count(overrides: Sequence[str]) -> int:
-    """Return the number of jobs of a multirun: every combination of the values that it lists."""
-    given = _last_given(overrides).values()
-    return math.prod(len(list(override.sweep_iterator())) for override in given if override.is_discrete_sweep())
-
-
-def one_job(overrides: Iterable[str]) -> list[str]:
-    """Return the overrides of one job of a sweep: the first, as far as that can be said without running the sweep.
-
-    Raises:
-        ConfigError: a key is given no value to go through.
-    """
-    words = []
-    for override in _last_given(overrides).values():
-        if override.is_discrete_sweep():
-            first = next(override.sweep_string_iterator(), None)
-            if first is None:
-                raise ConfigError(f"{override.input_line}: there are no values in it")
-            words.append(f"{override.get_key_element()}={first}")
-        elif isinstance(value := override.value(), IntervalSweep):
-            words.append(f"{override.get_key_element()}={value.start}")
-        else:
-            words.append(str(override.input_line))
-    return words
-
-
-def same_keys(jobs: Sequence[Sequence[str]]) -> list[str]:
-    """Return the keys that have one value in all of several jobs."""
-    common = set.intersection(*map(set, jobs)) if jobs else set()
-    return sorted(_last_given(common))
+    """A run that failed before its first checkpoint left nothing to lose; of a damaged one that cannot be told."""
+    try:
+        return bool(run.metrics) or run.last.exists() or run.best.exists()
+    except UserError:
+        return True
 
 
 register_resolvers()

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from afinar.errors import ConfigError, nearest
+from afinar.run_folder import NOT_IDENTITY
 
 _FOLDER_FLAGS = ("--config-dir", "-cd")
 
@@ -69,6 +70,11 @@ def split_folders(words: Sequence[str]) -> tuple[list[Path], list[str]]:
 def is_override(word: str) -> bool:
     """Say whether a word sets or deletes a key, and is no flag, nor what follows one."""
     return ("=" in word and not word.startswith("-")) or word.startswith("~")
+
+
+def is_identity(word: str) -> bool:
+    """Say whether an override changes what a run computes, and not only where its results go."""
+    return re.split(r"[./]", word.lstrip("+~").partition("=")[0])[0] not in NOT_IDENTITY
 
 
 def quote_paths(word: str) -> str:

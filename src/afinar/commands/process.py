@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from afinar.errors import UserError
+from afinar.commands.supervision import lock_of_training
+from afinar.errors import ConfigError, UserError
 from afinar.run_folder import RunFolder, write_text
 
 if TYPE_CHECKING:
@@ -32,16 +33,21 @@ def starts_processes(trainer: Mapping[str, Any]) -> bool:
 
 
 def _count(devices: Any, accelerator: str) -> int:
-    """Return how many devices Lightning would take."""
-    if isinstance(devices, int) and devices >= 0:
-        return devices
+    """Return how many devices Lightning would take.
+
+    Raises:
+        ConfigError: for what says no number of devices.
+    """
     if str(devices) in ("auto", "-1"):
         import torch
 
         return torch.cuda.device_count() if accelerator in ("auto", "gpu", "cuda") else 1
-    if isinstance(devices, str):
-        return len([part for part in devices.split(",") if part.strip()]) if "," in devices else int(devices)
-    return len(devices)
+    if str(devices).isdecimal():
+        return int(devices)
+    listed = [part.strip() for part in str(devices).strip("[]").split(",") if part.strip()]
+    if not all(part.isdecimal() for part in listed):
+        raise ConfigError(f"trainer.devices={devices}: give a number, auto, or a list of the devices' own numbers: [0,1]")
+    return len(listed)
 
 
 def train_in_process(config: DictConfig, run: RunFolder) -> None:
@@ -90,9 +96,10 @@ def main(path: str) -> int:
 
 @contextmanager
 def _folder(run: RunFolder) -> Iterator[RunFolder]:
-    """Give the first process the run folder, and every other one a scratch folder with the same checkpoints, and no voice."""
+    """Give the first process the run folder for itself, and every other one a scratch folder with the same checkpoints, and no voice."""
     if int(os.environ.get("LOCAL_RANK", 0)) == 0:
-        yield run
+        with lock_of_training(run):
+            yield run
         return
     from afinar import console
 

@@ -9,7 +9,7 @@ from afinar.callbacks.predictions import PredictionWriter
 from afinar.commands.symmetry import look_again
 from afinar.errors import UserError
 from afinar.experiment import build_evaluator
-from afinar.run_folder import RunFolder
+from afinar.run_folder import RunFolder, State
 from afinar.stored import StoredRun, load_run
 
 
@@ -45,7 +45,7 @@ def evaluate_anew(run: RunFolder, overrides: Sequence[str]) -> RunFolder:
         UserError: for an override that the run cannot take, or a checkpoint that is not there.
     """
     target, trained = run.evaluation(overrides), run.status.get("finished")
-    if target.status.get("status") == "done" and target.status.get("of") == trained:
+    if target.state == State.DONE and target.status.get("of") == trained:
         return target
     stored = load_run(run, overrides)
     for split in ("validation", "test"):  # as after training: what is tuned on validation is used on test
@@ -54,5 +54,5 @@ def evaluate_anew(run: RunFolder, overrides: Sequence[str]) -> RunFolder:
             target.update_metrics(**{split: metrics})
     target.write_specs(run.specs)
     facts = {key: run.status[key] for key in ("seed", "versions", "device") if key in run.status}
-    target.update_status(**facts, status="done", of=trained, overrides=list(overrides))
+    target.update_status(**facts, status=State.DONE, of=trained, overrides=list(overrides))
     return target

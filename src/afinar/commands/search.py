@@ -21,33 +21,34 @@ from optuna.distributions import CategoricalDistribution
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from afinar.commands.naming import is_identity
-from afinar.commands.options import quoted
+from afinar.commands.monitors import one_monitor
+from afinar.commands.options import is_identity, quoted
 from afinar.commands.search_space import SearchSpace, read_space
-from afinar.conf import conf_folder
 from afinar.console import say
 from afinar.errors import ConfigError, UserError
 from afinar.metrics.direction import direction
-from afinar.run_folder import RunFolder
+from afinar.run_folder import RunFolder, State
 from afinar.search.study import Method, open_study, owed
 
-_ENDS = {"done": TrialState.COMPLETE, "pruned": TrialState.PRUNED, "failed": TrialState.FAIL}
+_ENDS = {State.DONE: TrialState.COMPLETE, State.PRUNED: TrialState.PRUNED, State.FAILED: TrialState.FAIL}
 _NAMES = {TrialState.COMPLETE: "done", TrialState.PRUNED: "given up", TrialState.FAIL: "failed"}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How long a search goes on, and where it is kept.
+    """How long a search goes on, and where it and its options are kept.
 
     Attributes:
         trials: how many are to end, well or not.
         at_once: how many are suggested before the first of them has ended.
         journal: the study's file.
+        folders: a person's own, with groups of options beside the shipped ones.
     """
 
     trials: int
     at_once: int
     journal: Path
+    folders: Sequence[Path] = ()
 
     def __post_init__(self) -> None:
         for key, number in {"n_trials": self.trials, "n_jobs": self.at_once}.items():
@@ -69,7 +70,7 @@ def search(
         UserError: the search is under way elsewhere, or a trial has not ended.
     """
     space = read_space(overrides)
-    monitor = _objective(space, compose)
+    monitor = _objective(space, plan.folders, compose)
     definition = [*_words(overrides), *method.words, f"monitor={monitor}"]
     results: list[JobReturn] = []
     with _alone(plan.journal):
@@ -85,20 +86,11 @@ def search(
     return results
 
 
-def _objective(space: SearchSpace, compose: Callable[[list[str]], DictConfig]) -> str:
-    """Return the score that all jobs are judged by, and find out about options that there are not before any job runs."""
-    first = {key: kind.choices[0] if isinstance(kind, CategoricalDistribution) else kind.low for key, kind in space.free.items()}  # type: ignore[attr-defined]
-    deciding = {key: kind.choices for key, kind in space.free.items() if isinstance(kind, CategoricalDistribution) and _decides(key)}
-    jobs = [first, *({**first, key: option} for key, options in deciding.items() for option in options)]
-    monitors = sorted({str(compose(space.words(job)).monitor) for job in jobs})
-    if len(monitors) > 1:
-        raise ConfigError(f"jobs of this search would be judged by different scores ({', '.join(monitors)}): set monitor=... to one")
-    return monitors[0]
-
-
-def _decides(key: str) -> bool:
-    """Say whether a key can change the score that jobs are judged by: it itself, or a group of the configuration."""
-    return key == "monitor" or (conf_folder() / key.lstrip("+").partition("@")[0]).is_dir()
+def _objective(space: SearchSpace, folders: Sequence[Path], compose: Callable[[list[str]], DictConfig]) -> str:
+    """Return the score that all jobs are judged by."""
+    options = {key: kind.choices for key, kind in space.free.items() if isinstance(kind, CategoricalDistribution)}
+    first = {key: options[key][0] if key in options else kind.low for key, kind in space.free.items()}  # type: ignore[attr-defined]
+    return one_monitor(first, options, folders, lambda job: compose(space.words(job)))[0]
 
 
 def _words(overrides: Sequence[Override]) -> list[str]:
@@ -139,8 +131,8 @@ def _tell(study: Study, trial: FrozenTrial, result: JobReturn) -> None:
     """
     assert result.hydra_cfg is not None
     run = RunFolder(result.hydra_cfg.hydra.runtime.output_dir)
-    status = str(run.status.get("status")) if result.status == JobStatus.COMPLETED else "failed"
-    state = _ENDS.get(status)
+    status = run.state if result.status == JobStatus.COMPLETED else State.FAILED
+    state = None if status is None else _ENDS.get(status)
     if state is None:
         raise UserError(f"trial {trial.number} has not ended ({status}: {run}): start the same command again to go on")
     value = result.return_value if state == TrialState.COMPLETE else None

@@ -15,9 +15,10 @@ from afinar.commands.naming import config_hash
 from afinar.commands.unused import check_used
 from afinar.console import fail, say
 from afinar.errors import UserError
-from afinar.run_folder import RunFolder
+from afinar.run_folder import RunFolder, State
 
 if TYPE_CHECKING:
+    from filelock import FileLock
     from omegaconf import DictConfig
 
 
@@ -34,12 +35,14 @@ def run_job(config: DictConfig, run: RunFolder, command: str, swept: Sequence[st
     from filelock import FileLock, Timeout
 
     try:
-        # The system frees the lock of a process that was killed.
+        # The system frees the lock of a process that was killed; one that trains for it may go on.
         with FileLock(run.path / ".lock", blocking=False):
-            if config.resume and run.status.get("status") == "done":
+            with lock_of_training(run):
+                pass
+            if config.resume and run.state == State.DONE:
                 say(f"already done: {run}")
                 return _monitored(config, run)
-            if config.resume and run.status.get("status") == "pruned" and run.status.get("search") == _search(config):
+            if config.resume and run.state == State.PRUNED and run.status.get("search") == _search(config):
                 say(f"given up before: {run}")
                 return None
             return _run(config, run, command, swept)
@@ -48,11 +51,24 @@ def run_job(config: DictConfig, run: RunFolder, command: str, swept: Sequence[st
         return None
 
 
+def lock_of_training(run: RunFolder) -> FileLock:
+    """Return the lock that a process holds which trains for another: it may outlive that one.
+
+    Raises:
+        filelock.Timeout: entered where another process holds it.
+    """
+    from filelock import FileLock
+
+    return FileLock(run.path / ".lock.training", blocking=False)
+
+
 def _run(config: DictConfig, run: RunFolder, command: str, swept: Sequence[str]) -> float | None:
     started = time.time()
     # What failed here before keeps its own record at W&B.
     anew = {} if config.resume else {"wandb_id": None}
-    run.update_status(**_facts(config), **anew, command=command, status="running", started=now(), finished=None, error=None, pruned=None)
+    run.update_status(
+        **_facts(config), **anew, command=command, status=State.RUNNING, started=now(), finished=None, error=None, pruned=None
+    )
     try:
         check_used(config, run.overrides, swept)
         _train(config, run)
@@ -60,14 +76,14 @@ def _run(config: DictConfig, run: RunFolder, command: str, swept: Sequence[str])
         _failed(run, started, str(error))
         return None
     except KeyboardInterrupt:
-        run.update_status(status="interrupted", finished=now(), error="interrupted")
+        run.update_status(status=State.INTERRUPTED, finished=now(), error="interrupted")
         raise
     except Exception as error:
         sys.stderr.write(traceback.format_exc())
         _failed(run, started, f"{type(error).__name__}: {error} (unexpected: please report it with the lines above)")
         return None
     pruned = run.status["pruned"] is not None
-    run.update_status(status="pruned" if pruned else "done", finished=now(), seconds=round(time.time() - started, 3))
+    run.update_status(status=State.PRUNED if pruned else State.DONE, finished=now(), seconds=round(time.time() - started, 3))
     return None if pruned else _monitored(config, run)
 
 
@@ -85,7 +101,7 @@ def _train(config: DictConfig, run: RunFolder) -> None:
 
 def _failed(run: RunFolder, started: float, message: str) -> None:
     fail(message)
-    run.update_status(status="failed", finished=now(), seconds=round(time.time() - started, 3), error=" ".join(message.split()))
+    run.update_status(status=State.FAILED, finished=now(), seconds=round(time.time() - started, 3), error=" ".join(message.split()))
 
 
 def _monitored(config: DictConfig, run: RunFolder) -> float | None:
@@ -125,6 +141,6 @@ def _git_commit() -> str | None:
     return answer.stdout.strip() or None
 
 
-def now() -> str:
-    """Return the time as ``status.json`` has it."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+def now(timespec: str = "seconds") -> str:
+    """Return the time as ``status.json`` has it, or to a finer part of a second."""
+    return datetime.now(UTC).isoformat(timespec=timespec)

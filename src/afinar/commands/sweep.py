@@ -1,6 +1,7 @@
 """A sweep: jobs under one name, of which each that is done stays done, whatever happens to the others or to the program.
 
-What has come of each job stands in the ``status.json`` of its run, and so does which sweeps it belongs to: there is no other ledger.
+What has come of each job stands in the ``status.json`` of its run, and which sweeps the run belongs to in its ``sweeps.json``: there is no
+other ledger.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import json
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,26 +20,24 @@ from afinar.commands.best import write_best
 from afinar.commands.composition import compose, readable_errors, run_app
 from afinar.commands.globs import written_out
 from afinar.commands.implied import implied
-from afinar.commands.naming import fixed_keys, job_count, one_job, same_keys, sweep_name, swept_keys
+from afinar.commands.multirun import MULTIRUN, fixed_keys, job_count, ledger_words, one_job, same_keys, settings_of, sweep_name, swept_keys
 from afinar.commands.options import is_override, quoted, split_folders
-from afinar.commands.supervision import run_job
-from afinar.console import err, out, say
+from afinar.commands.supervision import now, run_job
+from afinar.console import err, fail, out, say
 from afinar.errors import UserError
-from afinar.run_folder import RunFolder, find_runs
+from afinar.run_folder import RunFolder, State, find_runs
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-FINISHED = frozenset({"done", "pruned"})
+FINISHED = frozenset({State.DONE, State.PRUNED})
 """What becomes of jobs that leave nothing to do."""
 
-MULTIRUN = ("-m", "--multirun")
+DAMAGED = "damaged"
+"""What a run is of which a file cannot be read."""
+
 _ASKS = frozenset({"-h", "--help", "--hydra-help", "--version", "-c", "--cfg", "-i", "--info"})
 """Flags with which Hydra only tells something."""
-
-
-def is_multirun(arguments: Sequence[str]) -> bool:
-    return any(flag in arguments for flag in MULTIRUN)
 
 
 @dataclass(frozen=True)
@@ -50,6 +49,7 @@ class Job:
         command: what a person typed.
         swept: the keys that the jobs vary.
         jobs: how many there are; None where a sweeper decides that as it goes.
+        start: when the sweep was started: what a job's number stands for is known within one start.
         process: the one that started the sweep: it alone talks to the terminal.
     """
 
@@ -57,29 +57,35 @@ class Job:
     command: str
     swept: tuple[str, ...]
     jobs: int | None
+    start: str = field(default_factory=lambda: now("microseconds"))
     process: int = field(default_factory=os.getpid)
 
     def __call__(self, config: DictConfig) -> float | None:
         from hydra.core.hydra_config import HydraConfig
 
         hydra = HydraConfig.get()
-        run = RunFolder(hydra.runtime.output_dir)
-        run.join_sweep(self.sweep, hydra.job.num)
         of = "" if self.jobs is None else f" of {self.jobs}"
         say(f"job {hydra.job.num + 1}{of}: {hydra.job.override_dirname}")
-        if config.resume and not config.retry and run.status.get("status") == "failed":
+        try:
+            return self._run(config, RunFolder(hydra.runtime.output_dir), hydra.job.num)
+        except UserError as error:  # a damaged run folder is no matter of the other jobs
+            fail(str(error))
+            return None
+
+    def _run(self, config: DictConfig, run: RunFolder, number: int) -> float | None:
+        run.join_sweep(self.sweep, number, self.start)
+        if config.resume and not config.retry and run.state == State.FAILED:
             say(f"failed before ({run.status.get('error')}); retry=true tries it again: {run}")
             return None
-        with self._voice(config, run):
+        with self._voice(run):
             return run_job(config, run, self.command, self.swept)
 
     @contextmanager
-    def _voice(self, config: DictConfig, run: RunFolder) -> Iterator[None]:
+    def _voice(self, run: RunFolder) -> Iterator[None]:
         """Let a job in a process of its own talk to a file in its run folder: several at once would talk across each other."""
         if os.getpid() == self.process:
             yield
             return
-        config.trainer.enable_progress_bar = False
         with (run.path / "output.log").open("a", encoding="utf-8") as log:
             before = out.file, err.file
             out.file = err.file = log
@@ -101,19 +107,19 @@ def sweep(arguments: Sequence[str], command: str) -> int:
         words = [word for word in arguments if is_override(word)]
         overrides = [word for word in words if not word.startswith("hydra")]
         # Another sweeper than Hydra's own decides as it goes what it tries.
-        jobs = None if any(word.startswith("hydra/sweeper=") for word in words) else job_count(overrides)
+        jobs = job_count(overrides) if settings_of(words).get("hydra/sweeper", "basic") == "basic" else None
         given = settings_of(overrides)
         name = given.get("sweep", sweep_name(overrides))
         flags = [f"--config-dir={folder}" for folder in folders]
         output = compose([*flags, *one_job([*overrides, *implied(arguments)])]).output
-        ledger = _ledger_words(name, given, fixed_keys([*overrides, *implied(arguments)]))
+        ledger = ledger_words(name, given, fixed_keys([*overrides, *implied(arguments)]))
     try:
         run_app(Job(name, command, tuple(swept_keys(overrides)), jobs), [*arguments, *ledger])
     except UserError:
-        if begun := members(Path(output), name):
-            _end(begun, name, jobs)
+        if begun := members(Path(output), name, jobs):
+            _end(begun, jobs)
         raise
-    return _end(members(Path(output), name), name, jobs)
+    return _end(members(Path(output), name, jobs), jobs)
 
 
 def run_jobs(jobs: Sequence[Sequence[str]], common: Sequence[str], name: str, command: str) -> list[RunFolder | None]:
@@ -139,57 +145,55 @@ def run_jobs(jobs: Sequence[Sequence[str]], common: Sequence[str], name: str, co
         file = Path(folder) / "jobs.json"
         file.write_text(json.dumps(whole), encoding="utf-8")
         listed = ["hydra/sweeper=listed", f"hydra.sweeper.file={quoted(str(file))}"]
-        run_app(Job(name, command, tuple(varied), len(jobs)), ["-m", *common, *listed, *_ledger_words(name, given, fixed)])
-    found = {number: run for run in members(Path(output), name) for number in run.sweeps[name]}
+        run_app(Job(name, command, tuple(varied), len(jobs)), ["-m", *common, *listed, *ledger_words(name, given, fixed)])
+    found = members(Path(output), name, len(jobs))
     return [found.get(number) for number in range(len(jobs))]
 
 
-def members(output: Path, name: str) -> list[RunFolder]:
-    """Return the runs of a sweep, in the order of their jobs; of a job that has several, the last."""
-    newest: dict[int, RunFolder] = {}
+def members(output: Path, name: str, jobs: int | None) -> dict[int, RunFolder]:
+    """Return the run of each job of a sweep, by the job's number and in that order; of a job that has several, the last.
+
+    Args:
+        jobs: how many the sweep has. A start numbers them anew, in the order of its words. None for a search: it goes on with its numbers.
+    """
+    found: dict[int, tuple[str, str, RunFolder]] = {}
     for run in find_runs(output):
-        for number in _jobs(run, name):
-            earlier = newest.get(number)
-            if earlier is None or _started(earlier) <= _started(run):
-                newest[number] = run
-    return list({str(newest[number]): newest[number] for number in sorted(newest)}.values())
-
-
-def _jobs(run: RunFolder, name: str) -> list[int]:
-    try:
-        return run.sweeps.get(name, [])
-    except UserError:
-        return []  # a damaged run is no sweep's
+        try:
+            starts = run.sweeps.get(name, {})
+        except UserError:
+            continue
+        latest = max(starts.values(), default="")
+        for number, start in starts.items():
+            holds = jobs is None or (number < jobs and start == latest)
+            if holds and (number not in found or found[number][:2] <= (start, _started(run))):
+                found[number] = start, _started(run), run
+    return {number: found[number][2] for number in sorted(found)}
 
 
 def _started(run: RunFolder) -> str:
-    return str(run.status.get("started", ""))
+    return "" if _state(run) == DAMAGED else str(run.status.get("started", ""))
 
 
-def settings_of(words: Sequence[str]) -> dict[str, str]:
-    """Return what overrides set, by key, as it is written."""
-    return {word.partition("=")[0]: word.partition("=")[2] for word in words if is_override(word)}
+def _state(run: RunFolder) -> str:
+    try:
+        _, state = run.metrics, run.state
+        return str(state)
+    except UserError:
+        return DAMAGED
 
 
-def _ledger_words(name: str, given: Collection[str], fixed: Sequence[str]) -> list[str]:
-    """A sweep knows its name, goes on where it stopped, and keeps what it does not vary out of its runs' names."""
-    own = {"sweep": name, "resume": "true"}
-    words = [f"{key}={value}" for key, value in own.items() if key not in given]
-    hidden = ",".join(sorted({*fixed, *own, "trial"}))
-    return [*words, f"hydra.job.config.override_dirname.exclude_keys=[{hidden}]"]
-
-
-def _end(runs: Sequence[RunFolder], name: str, jobs: int | None) -> int:
+def _end(members: Mapping[int, RunFolder], jobs: int | None) -> int:
     """Show what came of a sweep, note the best of it, and return 1 where a job is left to do."""
     from afinar.commands.compare import show
 
+    runs = list({str(run): run for run in members.values()}.values())
     try:
         show(runs)
         for file in write_best(runs):
             say(f"the best run: {file}")
     except UserError as error:  # scores of several tasks have no best
         say(f"note: {error}")
-    states = Counter(str(run.status.get("status")) for run in runs for _ in _jobs(run, name))
+    states = Counter(map(_state, members.values()))
     if jobs is not None and (missing := jobs - states.total()) > 0:
         states["not begun"] = missing
     say(f"{states.total()} jobs: {', '.join(f'{count} {state}' for state, count in states.most_common())}")

@@ -12,11 +12,11 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override, Transformer
 
 from afinar.commands.composition import compose, readable_errors
-from afinar.commands.globs import group_folders, written_out
+from afinar.commands.globs import written_out
 from afinar.commands.implied import implied
-from afinar.commands.naming import fixed_keys, sweep_name
+from afinar.commands.monitors import one_monitor
+from afinar.commands.multirun import MULTIRUN, fixed_keys, sweep_name
 from afinar.commands.options import is_override, own_options, split_folders, wants_help
-from afinar.commands.sweep import MULTIRUN
 from afinar.console import say
 from afinar.errors import ConfigError, nearest
 from afinar.metrics.direction import direction
@@ -118,26 +118,22 @@ def definition(words: Sequence[str], method: str | None = None, runs: int | None
 
 
 def _checked(fixed: Sequence[str], parameters: Mapping[str, Mapping[str, Any]], folders: Sequence[Path]) -> tuple[str, Mapping[str, Any]]:
-    """Compose the first job, and one for every other option of a group, and return the metric that they monitor and their logger.
+    """Return the metric that all jobs monitor, and their logger.
 
     Raises:
         ConfigError: a job does not compose, the jobs monitor different metrics, or an agent would not hear of their scores.
     """
     first = {key: parameter["values"][0] if "values" in parameter else parameter["min"] for key, parameter in parameters.items()}
-    jobs = [first]
-    for key, parameter in parameters.items():
-        if _is_group(key, folders):
-            jobs += [{**first, key: option} for option in parameter["values"][1:]]
-    configs = [compose([*fixed, *(f"{key}={value}" for key, value in job.items())]) for job in jobs]
+    options = {key: parameter["values"] for key, parameter in parameters.items() if "values" in parameter}
+    monitor, configs = one_monitor(
+        first, options, folders, lambda job: compose([*fixed, *(f"{key}={value}" for key, value in job.items())])
+    )
     for config in configs:
         if (mode := config.logger.get("mode")) is None:  # another logger, or none
             raise ConfigError("W&B's agents hear of a run's scores from W&B alone: leave logger=... out")
         if mode != "online" and any(word.startswith("logger.mode=") for word in fixed):
             raise ConfigError(f"logger.mode={mode}: W&B's agents hear of runs that are logged online alone; leave it out")
-    monitors = sorted({str(config.monitor) for config in configs})
-    if len(monitors) > 1:
-        raise ConfigError(f"the jobs monitor different metrics ({', '.join(monitors)}), and W&B compares by one: set monitor=...")
-    return monitors[0], configs[0].logger
+    return monitor, configs[0].logger
 
 
 def _method(asked: str | None, parameters: Mapping[str, Mapping[str, Any]]) -> str:
@@ -185,10 +181,6 @@ def _value(element: Any) -> Any:
     if isinstance(element, float) and (not math.isfinite(element) or element.is_integer()):
         return Transformer.str(element)
     return element if isinstance(element, bool | int | float) else Transformer.str(element)
-
-
-def _is_group(key: str, folders: Sequence[Path]) -> bool:
-    return any(place.is_dir() for place in group_folders(key, folders))
 
 
 def _yaml(found: Mapping[str, Any]) -> str:

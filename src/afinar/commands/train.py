@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from afinar.commands.composition import run_app
+from afinar.commands.multirun import is_multirun
 from afinar.commands.options import quote_paths
 from afinar.commands.supervision import run_job
-from afinar.commands.sweep import is_multirun, sweep
-from afinar.run_folder import RunFolder
+from afinar.commands.sweep import sweep
+from afinar.run_folder import RunFolder, State
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -31,4 +32,4 @@ def main(arguments: Sequence[str]) -> int:
         run_job(config, runs[0], command)
 
     run_app(job, arguments)
-    return 0 if all(run.status.get("status") == "done" for run in runs) else 1
+    return 0 if all(run.state == State.DONE for run in runs) else 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -119,16 +120,28 @@ def open_study(file: Path, method: Method, direction: Literal["max", "min"], def
 
 def _storage(file: Path) -> JournalStorage:
     try:
-        return JournalStorage(JournalFileBackend(str(file), lock_obj=JournalFileOpenLock(str(file))))  # a lock that works on NFS, too
+        return JournalStorage(JournalFileBackend(str(file), lock_obj=_lock(file)))
     except (ValueError, KeyError) as error:
         raise UserError(f"{file} is damaged ({error}): restore it, or delete it to begin the search anew") from error
 
 
+def _lock(file: Path) -> JournalFileOpenLock:
+    """Return the lock of all that write to a journal; it works on NFS, too."""
+    return JournalFileOpenLock(str(file))
+
+
 def _drop_half_a_line(file: Path) -> None:
-    """Take away what a program wrote last that was killed while it wrote: another line must not follow it."""
-    content = file.read_bytes() if file.is_file() else b""
-    if content and not content.endswith(b"\n"):
-        file.write_bytes(content[: content.rfind(b"\n") + 1])
+    """Take away what a program wrote last that was killed while it wrote: another line must not follow it. Others may be writing."""
+    if not file.is_file():
+        return
+    lock = _lock(file)
+    lock.acquire()
+    try:
+        content = file.read_bytes()
+        if not content.endswith(b"\n"):
+            os.truncate(file, content.rfind(b"\n") + 1)
+    finally:
+        lock.release()
 
 
 def owed(study: Study, space: Mapping[str, BaseDistribution], total: int, at_once: int) -> list[FrozenTrial]:

@@ -61,5 +61,6 @@ class OptunaSweeper(Sweeper):
         assert context is not None
         loader = context.config_loader
         overrides = OverridesParser.create(config_loader=loader).parse_overrides(arguments)
-        plan = Plan(self.n_trials, self.n_jobs, Path(self.journal))
+        folders = [Path(source.path) for source in config.hydra.runtime.config_sources if source.schema == "file"]
+        plan = Plan(self.n_trials, self.n_jobs, Path(self.journal), folders)
         return search(plan, Method(**self.method), overrides, launcher, lambda words: loader.load_sweep_config(config, words))
