@@ -13,7 +13,7 @@ from scipy import stats
 
 from afinar.analysis.arms import arms_of
 from afinar.analysis.comparison import compare_arms
-from afinar.analysis.layout import FORMATS, grid_of, mean_of
+from afinar.analysis.layout import FORMATS, grid_of, mean_of, number
 from afinar.analysis.table import Row, read_row
 from afinar.run_folder import RunFolder
 from afinar.types import TaskSpec
@@ -169,6 +169,11 @@ def test_failed_runs_are_counted_with_their_arm(sweep: Path) -> None:
     assert "median" in answer.out
     assert "2 of 7" in done("compare", sweep, "--metric", "validation/loss").out
     assert f"failed: {sweep / 'error'}: out of memory" in answer.err
+
+
+def test_figures_have_the_decimals_that_tell_something() -> None:
+    assert [number(value) for value in (0.81234, -9.99, 10.0, 1234.567, None)] == ["0.8123", "-9.9900", "10.00", "1234.57", ""]
+    assert [number(value, sign=True) for value in (0.5, -375.0)] == ["+0.5000", "-375.00"]
 
 
 def test_formats_hold_the_same_cells(sweep: Path) -> None:

@@ -163,10 +163,11 @@ _ALL_AGAINST: Mapping[str, Callable[[Against], str]] = {
 
 
 def number(value: float | None, sign: bool = False) -> str:
-    """Write a score with four decimals; nothing for None."""
+    """Write a score with four decimals, and what is counted or timed, from 10 on, with two; nothing for None."""
     if value is None:
         return ""
-    return f"{value:+.4f}" if sign else f"{value:.4f}"
+    decimals = 4 if abs(value) < 10 else 2
+    return f"{value:{'+' if sign else ''}.{decimals}f}"
 
 
 def interval_of(interval: Interval | None, sign: bool = False) -> str:

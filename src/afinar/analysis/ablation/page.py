@@ -15,7 +15,7 @@ from afinar.analysis.ablation.judgement import Cell, Judgement, Part, Results, h
 from afinar.analysis.ablation.verdicts import RULE, in_words
 from afinar.analysis.arms import Arm, Arms
 from afinar.analysis.comparison import compare_arms
-from afinar.analysis.intervals import Interval, Summary, summarize
+from afinar.analysis.intervals import Summary, summarize
 from afinar.analysis.layout import Grid, interval_of, number
 from afinar.analysis.report.curves import learning_curves
 from afinar.analysis.report.pages import write_html, write_markdown, write_plots
@@ -156,25 +156,16 @@ def _cells(ablation: Ablation, cell: Cell, condition: str, metrics: Sequence[str
     learned = sum(has_learned(row, ablation, condition) for row in cell.rows.values())
     tried = len(cell.failed) + len(cell.rows)
     yield f"{tried - learned} of {tried}"
-    yield _figure(_summary(cell, ablation.select_of(condition)).mean)
+    yield number(_summary(cell, ablation.select_of(condition)).mean)
     for metric in metrics:
         summary = _summary(cell, metric)
-        yield from (_figure(summary.mean), _figure(summary.deviation), _interval(summary.interval))
+        yield from (number(summary.mean), number(summary.deviation), interval_of(summary.interval))
     seconds = [row.scores["train/seconds"] for row in cell.rows.values() if "train/seconds" in row.scores]
     yield f"{fmean(seconds):.1f}" if seconds else ""
 
 
 def _summary(cell: Cell, metric: str) -> Summary:
     return summarize([row.scores[metric] for row in cell.rows.values() if metric in row.scores])
-
-
-def _figure(value: float | None) -> str:
-    """Write a score with four decimals, and what is no score, as steps are, with one."""
-    return f"{value:,.1f}" if value is not None and abs(value) >= 10 else number(value)
-
-
-def _interval(interval: Interval | None) -> str:
-    return "" if interval is None else f"[{_figure(interval.low)}, {_figure(interval.high)}]"
 
 
 def _setting(ablation: Ablation, course: Course) -> Iterator[str]:
