@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from afinar.analysis.arms import SEED
 from afinar.analysis.table import Row, factors, read_row
 from afinar.errors import UserError, nearest
-from afinar.run_folder import find_runs
+from afinar.run_folder import State, find_runs
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -86,7 +86,7 @@ def _finished(paths: Sequence[str | Path]) -> Iterator[Row]:
             raise UserError(f"there is no folder {path}")
         for run in find_runs(path):
             try:
-                if run.status.get("status") == "done":
+                if run.state == State.DONE:
                     yield read_row(run)
             except UserError as error:
                 warnings.warn(f"skipped: {error}", stacklevel=4)

@@ -27,7 +27,7 @@ from afinar.commands.supervision import now
 from afinar.commands.sweep import run_jobs
 from afinar.console import say, table
 from afinar.errors import UserError
-from afinar.run_folder import RunFolder, write_text
+from afinar.run_folder import RunFolder, State, write_text
 
 Runs = Mapping[Words, RunFolder | None]
 """The run of each training, by its words; None of one that never began."""
@@ -68,8 +68,8 @@ def _prepared(plan: Plan, command: str) -> Mapping[str, RunFolder]:
     jobs = list(steps.values())
     runs = run_jobs(jobs, plan.common_of_preparation, _sweep(f"{plan.ablation.name}-prepared", jobs), command)
     for name, run in zip(steps, runs, strict=True):
-        if run is None or _state(run) != "done":
-            reason = "it was not begun" if run is None else run.status.get("error") or _state(run)
+        if run is None or run.state != State.DONE:
+            reason = "it was not begun" if run is None else run.status.get("error") or run.state
             raise UserError(f"the ablation {plan.ablation.name} cannot start: {name} could not be trained: {reason}")
         resolve_model(str(run.path))  # written once, before several runs ask for it
     return {name: run for name, run in zip(steps, runs, strict=True) if run is not None}
@@ -78,10 +78,6 @@ def _prepared(plan: Plan, command: str) -> Mapping[str, RunFolder]:
 def _sweep(name: str, jobs: Sequence[Words]) -> str:
     """Return the name of a sweep of jobs. Other jobs are another sweep: a run remembers as which job of one it was made."""
     return f"{name}-{hashlib.sha256(json.dumps(jobs).encode()).hexdigest()[:6]}"
-
-
-def _state(run: RunFolder | None) -> str:
-    return "not begun" if run is None else str(run.status.get("status"))
 
 
 def _results(plan: Plan, jobs: Mapping[Place, Words], runs: Runs) -> tuple[Results, dict[Words, str]]:
@@ -97,10 +93,10 @@ def _results(plan: Plan, jobs: Mapping[Place, Words], runs: Runs) -> tuple[Resul
         if run is None:
             continue
         try:
-            state = _state(run)
-            if state == "done":
+            state = run.state
+            if state == State.DONE:
                 rows.setdefault(cell, {})[place.seed] = _row(run, plan.ablation, place.arm)
-            elif state == "failed":
+            elif state == State.FAILED:
                 failed.setdefault(cell, {})[place.seed] = str(run.status.get("error"))
         except UserError as error:
             unread[words] = failed.setdefault(cell, {})[place.seed] = str(error)
@@ -126,7 +122,7 @@ def _course(
 ) -> Course:
     """Return what became of the trainings of a start."""
     read = {words: run for words, run in runs.items() if words not in unread}
-    states = [_state(run) for run in read.values()]
+    states = [None if run is None else run.state for run in read.values()]
     statuses = [run.status for run in (*prepared.values(), *read.values()) if run is not None]
     here = [bool(status.get("resumed")) for status in statuses if str(status.get("started")) >= began]
     return Course(
@@ -141,10 +137,10 @@ def _course(
         anew=here.count(False),
         resumed=here.count(True),
         failed=(
-            *(f"{run}: {run.status.get('error')}" for run in read.values() if run is not None and _state(run) == "failed"),
+            *(f"{run}: {run.status.get('error')}" for run in read.values() if run is not None and run.state == State.FAILED),
             *(f"{runs[words]}: {reason}" for words, reason in unread.items()),
         ),
-        unfinished=sum(state not in ("done", "failed") for state in states),
+        unfinished=sum(state not in (State.DONE, State.FAILED) for state in states),
     )
 
 
