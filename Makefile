@@ -40,7 +40,7 @@ lint: setup ## ruff, and the floors of the package
 type: setup ## mypy, strict
 	$(BIN)/mypy
 
-bench: setup ## speed against transformers' Trainer and a bare loop: make bench ARGS="--model FOLDER --train train.csv" WORDS="--train train.conll" PAIRS="--train pairs.csv" QUESTIONS="--file squad.json" FROZEN="--train train.csv"
+bench: setup ## speed against transformers' Trainer and a bare loop: make bench ARGS="--model FOLDER --train train.csv" WORDS="--train train.conll" PAIRS="--train pairs.csv" QUESTIONS="--file squad.json" FROZEN="--train train.csv" SWEEP="--jobs 16"
 	$(BIN)/python benchmarks/training.py $(ARGS)
 	$(BIN)/python benchmarks/labelling.py $(WORDS)
 	$(BIN)/python benchmarks/pairs.py $(PAIRS)
@@ -48,7 +48,7 @@ bench: setup ## speed against transformers' Trainer and a bare loop: make bench 
 	$(BIN)/python benchmarks/freezing.py $(FROZEN)
 	$(BIN)/python benchmarks/augmentation.py
 	$(BIN)/python benchmarks/startup.py
-	$(BIN)/python benchmarks/launchers.py
+	$(BIN)/python benchmarks/launchers.py $(SWEEP)
 
 parity: setup ## quality beside transformers' Trainer: make parity ARGS="--model FOLDER --train train.conll --validation dev.conll" PAIRS="... [--numbers]"
 	$(if $(ARGS)$(PAIRS),,@echo 'name the files: make parity ARGS="..." or PAIRS="..."' && exit 2)

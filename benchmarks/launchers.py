@@ -22,7 +22,7 @@ LAUNCHERS = {"one after the other": ["hydra/launcher=basic"], "two at a time": [
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", type=int, default=16)
-    parser.add_argument("--steps", type=int, default=1600, help="of each job, of 32 sentences")
+    parser.add_argument("--steps", type=int, default=800, help="of each job, of 32 sentences")
     options = parser.parse_args()
     seconds = {name: sweep(words, options) for name, words in LAUNCHERS.items()}
     first, second = seconds.values()
