@@ -55,8 +55,8 @@ parity: setup ## quality beside transformers' Trainer: make parity ARGS="--model
 	$(if $(ARGS),$(BIN)/python benchmarks/parity.py $(ARGS))
 	$(if $(PAIRS),$(BIN)/python benchmarks/parity_pairs.py $(PAIRS))
 
-notebooks: setup ## run every notebook
-	$(BIN)/python -m pytest -m "" tests/test_notebooks.py
+notebooks: setup ## run every notebook on small settings
+	$(BIN)/python -m pytest -m "" -k small_settings tests/test_notebooks.py
 
 clean: ## remove what was built; runs in outputs/ stay
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist

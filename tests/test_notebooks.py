@@ -43,6 +43,7 @@ def test_outputs_are_stripped(path: Path) -> None:
             assert cell.execution_count is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_notebook_runs_on_small_settings(path: Path, blank: Path, tmp_path: Path) -> None:
     with stand_ins(tmp_path / "cache", blank):

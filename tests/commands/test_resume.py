@@ -147,7 +147,9 @@ OTHERWISE = [
         (BUCKETS, 1, 2),
         pytest.param(OTHERWISE, 1, 1, marks=pytest.mark.slow),
         pytest.param(["freezing=layers", "freezing.last=1", "data.num_workers=1"], 2, 3, marks=pytest.mark.slow),
-        (["freezing=gradual", "freezing.every=4", "freezing.layer_decay=0.5", "freezing.reinitialize=1"], 1, 3),
+        pytest.param(
+            ["freezing=gradual", "freezing.every=4", "freezing.layer_decay=0.5", "freezing.reinitialize=1"], 1, 3, marks=pytest.mark.slow
+        ),
     ],
     ids=["length buckets", "accumulated", "frozen, with a loader process", "gradual"],
 )
@@ -264,7 +266,7 @@ def test_early_stopping_remembers_across_a_resume_and_the_best_is_kept(small: li
     [
         ["layers", "freezing.last=1"],
         pytest.param(["gradual", "freezing.every=3", "freezing.reinitialize=1"], marks=pytest.mark.slow),
-        ["lora", "freezing.rank=2"],
+        pytest.param(["lora", "freezing.rank=2"], marks=pytest.mark.slow),
     ],
     ids=lambda words: words[0],
 )

@@ -68,7 +68,13 @@ def test_a_sweep_started_again_skips_what_is_done_and_retries_failures_if_asked(
 
 
 @pytest.mark.parametrize(
-    ("file", "content"), [("metrics.json", "{"), ("status.json", "{"), ("status.json", '{"status": "dome"}'), ("sweeps.json", '{"s": 1}')]
+    ("file", "content"),
+    [
+        ("metrics.json", "{"),
+        ("status.json", "{"),
+        pytest.param("status.json", '{"status": "dome"}', marks=pytest.mark.slow),
+        pytest.param("sweeps.json", '{"s": 1}', marks=pytest.mark.slow),
+    ],
 )
 def test_a_damaged_run_is_one_job_of_several(file: str, content: str, small: list[str], tmp_path: Path) -> None:
     words = ["train", "-m", *small, f"output={tmp_path}", "name=e"]
@@ -96,6 +102,7 @@ def test_what_failed_can_be_mended_and_retried(small: list[str], tmp_path: Path)
     assert "2 jobs: 2 done" in answer.err
 
 
+@pytest.mark.slow
 def test_a_larger_sweep_takes_over_the_runs_of_a_smaller_one(small: list[str], tmp_path: Path) -> None:
     done("train", "-m", *small, "seed=0,1", "optimizer.lr=1e-3", f"output={tmp_path}", "name=e")
     before = {run.path: run.status["started"] for run in find_runs(tmp_path)}

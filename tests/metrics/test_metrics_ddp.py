@@ -79,6 +79,7 @@ def worker(rank: int, folder: str) -> None:
     distributed.destroy_process_group()
 
 
+@pytest.mark.slow
 def test_two_processes_answer_as_one(tmp_path: Path) -> None:
     multiprocessing.spawn(worker, args=(str(tmp_path),), nprocs=2)
     alone = score([0, 1, 2, 3, 4])
