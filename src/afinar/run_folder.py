@@ -154,7 +154,11 @@ class RunFolder:
 
     @property
     def metrics(self) -> dict[str, Any]:
-        return self._read_json("metrics.json")
+        """The figures of each section (``train``, ``validation``, ``test``); empty where nothing was measured yet."""
+        stored = self._read_json("metrics.json")
+        if not all(isinstance(section, dict) and _are_figures(section.values()) for section in stored.values()):
+            raise UserError(f"{self.path / 'metrics.json'} is damaged (no sections of figures); delete it or restore the run folder")
+        return stored
 
     def update_metrics(self, **sections: Mapping[str, Any]) -> None:
         """Replace whole sections (``validation``, ``test``, ``train``) and keep the others."""
@@ -238,6 +242,10 @@ def find_runs(root: str | Path) -> Iterator[RunFolder]:
     """Yield every run at or below `root`, in the order of their paths."""
     for config in sorted(Path(root).rglob(".hydra/config.yaml")):
         yield RunFolder(config.parent.parent)
+
+
+def _are_figures(values: Iterable[Any]) -> bool:
+    return all(value is None or isinstance(value, int | float) for value in values)
 
 
 def write_text(file: Path, text: str) -> None:

@@ -15,6 +15,7 @@ from afinar.analysis.arms import arms_of
 from afinar.analysis.comparison import compare_arms
 from afinar.analysis.layout import FORMATS, grid_of, mean_of, number
 from afinar.analysis.table import Row, read_row
+from afinar.analysis.usual_columns import usual_columns
 from afinar.run_folder import RunFolder
 from afinar.types import TaskSpec
 from commandline import afinar, done
@@ -247,3 +248,11 @@ def test_runs_of_different_tasks_are_refused(sweep: Path) -> None:
     finished(sweep / "lm", {"seed": 0}, {"test/loss": 1.0}, specs={"masked_lm": TaskSpec("masked_lm")})
     error = afinar("compare", sweep).error
     assert "these runs are of different tasks, whose scores cannot be compared: masked_lm (1), sequence_classification (10)" in error
+
+
+def test_a_second_attempt_is_told_from_the_first(tmp_path: Path) -> None:
+    attempts = {"lr=0.1-a2c56a23-2": 0.1, "lr=0.2-a2c56a24": 0.2}
+    rows = [read_row(finished(tmp_path / name, {"optimizer.lr": lr}, {"test/accuracy": lr})) for name, lr in attempts.items()]
+    comparison = compare_arms(arms_of(rows), ["test/accuracy"])
+    names = [usual_columns(comparison)["run"](standing.arm) for standing in comparison.standings]
+    assert names == ["a2c56a24", "a2c56a23-2"]

@@ -71,6 +71,7 @@ def test_a_sweep_started_again_skips_what_is_done_and_retries_failures_if_asked(
     ("file", "content"),
     [
         ("metrics.json", "{"),
+        pytest.param("metrics.json", '{"test": {"accuracy": "high"}}', marks=pytest.mark.slow),
         ("status.json", "{"),
         pytest.param("status.json", '{"status": "dome"}', marks=pytest.mark.slow),
         pytest.param("sweeps.json", '{"s": 1}', marks=pytest.mark.slow),
@@ -90,6 +91,18 @@ def test_a_damaged_run_is_one_job_of_several(file: str, content: str, small: lis
     fresh = done(*words, "sweep=s", "seed=0,1", "resume=false")
     assert "2 jobs: 2 done" in fresh.err
     assert (run.path / file).read_text(encoding="utf-8") == content
+
+
+def test_a_run_that_lost_its_scores_is_scored_again(small: list[str], tmp_path: Path) -> None:
+    words = ["train", "-m", *small, f"output={tmp_path}", "name=e", "seed=0"]
+    done(*words)
+    (run,) = find_runs(tmp_path)
+    scores = run.metrics["validation"]
+    (run.path / "metrics.json").unlink()
+    answer = afinar("compare", str(tmp_path))
+    assert f"skipped: {run.path / 'metrics.json'} is missing" in answer.err
+    done(*words)
+    assert run.metrics["validation"] == scores
 
 
 def test_what_failed_can_be_mended_and_retried(small: list[str], tmp_path: Path) -> None:

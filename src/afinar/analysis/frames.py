@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from afinar.analysis.arms import SEED
-from afinar.analysis.table import Row, factors, read_row
+from afinar.analysis.table import Row, factors, read_done
 from afinar.errors import UserError, nearest
 from afinar.run_folder import State, find_runs
 
@@ -87,7 +87,7 @@ def _finished(paths: Sequence[str | Path]) -> Iterator[Row]:
         for run in find_runs(path):
             try:
                 if run.state == State.DONE:
-                    yield read_row(run)
+                    yield read_done(run)
             except UserError as error:
                 warnings.warn(f"skipped: {error}", stacklevel=4)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from afinar.errors import UserError
 from afinar.run_folder import NOT_IDENTITY, RunFolder
 
 
@@ -46,6 +47,18 @@ def read_row(run: RunFolder) -> Row:
     groups = {group: str(option) for group, option in run.choices.items() if group.split("/")[0] not in NOT_IDENTITY}
     overridden = frozenset(override.split("=", 1)[0].lstrip("+~") for override in run.overrides)
     return Row(run, groups, settings, overridden, scores)
+
+
+def read_done(run: RunFolder) -> Row:
+    """Read a run that is done.
+
+    Raises:
+        UserError: if a file of it is damaged, or its scores are missing.
+    """
+    row = read_row(run)
+    if not row.scores:
+        raise UserError(f"{run.path / 'metrics.json'} is missing: repeat the run's command, which scores it again, or restore the folder")
+    return row
 
 
 def read_evaluation(row: Row, overrides: Sequence[str]) -> Row:

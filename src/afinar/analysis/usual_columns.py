@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from afinar.analysis.arms import Arm
@@ -27,6 +28,7 @@ def _weights(arms: Sequence[Arm]) -> dict[str, str]:
 
 
 def _run(arm: Arm) -> str:
-    """Return the name of a single run; with the factors beside it, the hash at its end is enough to find it."""
+    """Return the name of a single run; with the factors beside it, the hash at its end, and which attempt it is, are enough to find it."""
     name = arm.rows[0].run.path.name
-    return name.rsplit("-", 1)[-1] if arm.factors else name
+    ending = re.search(r"[0-9a-f]{8}(-\d+)?$", name)
+    return ending[0] if arm.factors and ending else name

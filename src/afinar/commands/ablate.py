@@ -27,7 +27,7 @@ usage: afinar ablate NAME [--seeds N] [key=value] ...
 
   NAME           an ablation of conf/ablation; `--list` shows all of them, with their last verdicts
   all            every ablation, one after the other; a table of the verdicts at the end
-  --seeds N      so many runs of each arm and condition, instead of as many as the ablation has
+  --seeds N      so many runs of each arm and condition, instead of as many as the ablation has; fewer than 5 give no verdict
   key=value      for all arms; it wins over the settings of the ablation
 
 What is done is not done again, what was interrupted goes on, and retry=true tries again what failed. Runs, report.html, report.md

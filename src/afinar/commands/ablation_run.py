@@ -16,9 +16,9 @@ from afinar.analysis.ablation.judgement import Cell, Judgement, Results, judge
 from afinar.analysis.ablation.page import parts_grid, write_report
 from afinar.analysis.ablation.reaching import with_steps
 from afinar.analysis.ablation.record import record
-from afinar.analysis.ablation.verdicts import in_words
+from afinar.analysis.ablation.verdicts import FEWEST, in_words
 from afinar.analysis.report.pages import plots_of
-from afinar.analysis.table import Row, read_evaluation, read_row
+from afinar.analysis.table import Row, read_done, read_evaluation
 from afinar.callbacks.wandb_report import log_verdicts
 from afinar.commands.ablation_plan import Place, Plan, with_runs
 from afinar.commands.composition import compose, readable_errors
@@ -104,7 +104,7 @@ def _results(plan: Plan, jobs: Mapping[Place, Words], runs: Runs) -> tuple[Resul
 
 
 def _row(run: RunFolder, ablation: Ablation, arm: str) -> Row:
-    overrides, row = ablation.arms[arm].evaluate, with_steps(read_row(run), ablation.reach)
+    overrides, row = ablation.arms[arm].evaluate, with_steps(read_done(run), ablation.reach)
     if not overrides:
         return row
     evaluate_anew(run, overrides)
@@ -151,6 +151,8 @@ def _write(plan: Plan, results: Results, judgement: Judgement, course: Course) -
     write_text(folder / "verdict.json", json.dumps(record(ablation, judgement, course), ensure_ascii=False, indent=2) + "\n")
     grid = parts_grid(judgement)
     table(f"{ablation.claim} ({ablation.source})", grid.columns, grid.rows)
+    if course.seeds < FEWEST:
+        say(f"note: with fewer than {FEWEST} seeds there is no verdict: every part stays inconclusive")
     say(f"{ablation.name}: {in_words(judgement.verdict, judgement.by_construction)}; see {folder / 'report.html'}")
 
 

@@ -13,7 +13,7 @@ import yaml
 
 from afinar.analysis.arms import arms_of, seed_of
 from afinar.analysis.comparison import compare_arms
-from afinar.analysis.table import Row, read_row
+from afinar.analysis.table import Row, read_done
 from afinar.commands.options import is_identity
 from afinar.errors import UserError
 from afinar.metrics.direction import direction
@@ -35,7 +35,7 @@ def write_best(runs: Sequence[RunFolder]) -> Iterator[Path]:
     for run in runs:
         try:
             if run.state == State.DONE:
-                experiments[run.path.parent].append(read_row(run))
+                experiments[run.path.parent].append(read_done(run))
         except UserError:
             continue  # the comparison has said so
     for folder, rows in experiments.items():

@@ -16,7 +16,7 @@ from afinar.analysis.layout import FORMATS, full_grid_of, grid_of
 from afinar.analysis.records import TEXTS, gold_of
 from afinar.analysis.report.pages import write_html, write_plots
 from afinar.analysis.report.sections import sections_of
-from afinar.analysis.table import Row, read_row
+from afinar.analysis.table import Row, read_done, read_row
 from afinar.analysis.usual_columns import usual_columns
 from afinar.commands.options import wants_help
 from afinar.console import say, table
@@ -186,15 +186,18 @@ def show(
 
 def _readable(runs: Sequence[RunFolder]) -> tuple[list[Row], list[Row]]:
     """Return the rows of the runs that are done and of those that failed; of a damaged one say so."""
-    ended: dict[State | None, list[Row]] = {State.DONE: [], State.FAILED: []}
+    done: list[Row] = []
+    failed: list[Row] = []
     for run in runs:
         try:
-            if run.state in ended:
-                _, row = run.specs, read_row(run)  # what is damaged shows here
-                ended[run.state].append(row)
+            _, state = run.specs, run.state  # what is damaged shows here
+            if state == State.DONE:
+                done.append(read_done(run))
+            elif state == State.FAILED:
+                failed.append(read_row(run))
         except UserError as error:
             say(f"skipped: {error}")
-    return ended[State.DONE], ended[State.FAILED]
+    return done, failed
 
 
 def _say_unfinished(run: RunFolder) -> None:

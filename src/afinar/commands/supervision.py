@@ -39,7 +39,7 @@ def run_job(config: DictConfig, run: RunFolder, command: str, swept: Sequence[st
         with FileLock(run.path / ".lock", blocking=False):
             with lock_of_training(run):
                 pass
-            if config.resume and run.state == State.DONE:
+            if config.resume and run.state == State.DONE and run.metrics:
                 say(f"already done: {run}")
                 return _monitored(config, run)
             if config.resume and run.state == State.PRUNED and run.status.get("search") == _search(config):

@@ -176,8 +176,8 @@ def _started(run: RunFolder) -> str:
 
 def _state(run: RunFolder) -> str:
     try:
-        _, state = run.metrics, run.state
-        return str(state)
+        metrics, state = run.metrics, run.state
+        return DAMAGED if state == State.DONE and not metrics else str(state)
     except UserError:
         return DAMAGED
 
