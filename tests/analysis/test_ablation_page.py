@@ -122,6 +122,18 @@ def test_a_damaged_curve_is_told_in_its_place(tmp_path: Path) -> None:
     assert [str(runs[1].path / "history.jsonl") in line for line in lines_of(sections["Runs"])] == [True]
 
 
+def test_a_condition_with_less_to_train_on_than_it_names_is_told(tmp_path: Path) -> None:
+    sizes = {"200 sentences": 200, "1000 sentences": 640}
+    results = {
+        ("with", condition): Cell(
+            {0: read_row(finished(tmp_path / condition, {"data.limit": int(condition.split()[0])}, {"test/accuracy": 0.5}, examples=size))}
+        )
+        for condition, size in sizes.items()
+    }
+    (line,) = judge(ABLATION, results).cautions
+    assert line.startswith("1000 sentences: there were 640 examples")
+
+
 def test_runs_of_other_libraries_and_networks_are_told_where_the_verdict_stands(tmp_path: Path) -> None:
     def made(arm: str, seed: int, **status: Any) -> Row:
         return read_row(finished(tmp_path / f"{arm}{seed}", {"seed": seed}, {"test/accuracy": 0.5}, **status))
@@ -131,10 +143,10 @@ def test_runs_of_other_libraries_and_networks_are_told_where_the_verdict_stands(
         ("with", ""): Cell({seed: made("with", seed, backbone={"name": f"tiny-{seed}"}) for seed in range(2)}),
     }
     judgement = judge(ABLATION, results)
-    versions, networks = judgement.unlike
+    versions, networks = judgement.cautions
     assert versions.startswith("runs differ in versions of libraries")
     assert networks.startswith("runs of one arm started from different networks (arm=with)")
-    assert record(ABLATION, judgement, COURSE)["unlike"] == [versions, networks]
+    assert record(ABLATION, judgement, COURSE)["cautions"] == [versions, networks]
     sections = {section.title: section for section in sections_of(ABLATION, results, judgement, COURSE)}
     for title in ("Claim and verdict", "How it was run"):
         assert {"R" + versions[1:], "R" + networks[1:]} <= set(lines_of(sections[title]))

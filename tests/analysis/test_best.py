@@ -25,7 +25,7 @@ def named(folder: Path, scores: dict[float, list[float | None]], monitor: str = 
             path = folder / f"lr={rate}+seed={seed}"
             failed: dict[str, Any] = {"status": "failed"} if value is FAILED else {}
             runs.append(finished(path, settings, {} if value is FAILED else {f"validation/{monitor}": value}, **failed))
-    files = list(write_best(runs))
+    files = list(write_best(runs, "a sweep"))
     return yaml.safe_load(files[0].read_text(encoding="utf-8")) if files else None
 
 

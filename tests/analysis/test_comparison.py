@@ -141,7 +141,7 @@ def test_of_a_setting_that_ran_twice_the_last_run_counts(sweep: Path) -> None:
     finished(sweep / "lr=0.001+seed=4-2", {"optimizer.lr": 1e-3, "seed": 4}, {"test/accuracy": 0.5, "validation/accuracy": 0.5})
     arms = arms_of(rows_at(sweep))
     assert next(arm for arm in arms.arms if arm.name == "lr=0.001").scores("test/accuracy")[4] == 0.5
-    assert "1 runs have the setting and the seed of another; the last of them counts" in arms.warnings
+    assert "1 runs have the arm and the seed of another; the last of them counts" in arms.warnings
 
 
 def test_a_diverged_run_gives_its_arm_no_mean(sweep: Path) -> None:
@@ -159,6 +159,9 @@ def test_failed_runs_are_counted_with_their_arm(sweep: Path) -> None:
     rows = rows_at(sweep)
     done_rows, failures = ([row for row in rows if row.run.status["status"] == status] for status in ("done", "failed"))
     arms = {arm.name: arm for arm in arms_of(done_rows, failures=failures).arms}
+    (lost,) = (line for line in arms_of(done_rows, failures=failures).warnings if "failed" in line)
+    assert lost.startswith("1 runs failed")
+    assert lost.endswith(": other")
     failing = arms["lr=0.001"]
     assert (failing.failed(["test/accuracy"]), failing.attempts, len(failing.rows)) == (1, 7, 6)
     assert failing.failed(["test/accuracy", "validation/loss", "validation/auc"]) == 2

@@ -236,6 +236,8 @@ def test_a_mistyped_word_names_the_nearest(word: str, said: str, refused: Callab
         (["trainer.devices=two"], "trainer.devices=two: give a number"),
         (["trainer.devices=-2"], "trainer.devices=-2: give a number"),
         (["data.batch_size=many"], "data.batch_size=many: give a number"),
+        (["retry=ture"], "retry=ture: write true or false"),
+        (["name=a/../.."], "leave '..' out"),
         (["optimizer.fused=perhaps"], "optimizer.fused=perhaps"),
         (["optimizer.lr=null"], "optimizer"),
         (["optimizer.lr=-1"], "optimizer"),

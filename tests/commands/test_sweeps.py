@@ -204,6 +204,7 @@ def test_the_best_run_is_pointed_to(small: list[str], tmp_path: Path) -> None:
     best = min(means, key=lambda rate: means[rate])
     assert content["setting"] == {"optimizer.lr": best}
     assert content["mean"] == pytest.approx(means[best])
+    assert content["sweep"] in RunFolder(tmp_path / "e" / content["run"]).sweeps
     assert content["run"] == min((name for name in losses if f"lr={best}+" in name), key=lambda name: losses[name])
     assert (tmp_path / "e" / "best").resolve() == tmp_path / "e" / content["run"]
     done("evaluate", f"run={tmp_path / 'e' / 'best'}")

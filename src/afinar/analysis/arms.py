@@ -105,17 +105,29 @@ def arms_of(rows: Sequence[Row], by: Sequence[str] | None = None, failures: Sequ
         Arm(dict(zip(chosen, values, strict=True)), tuple(runs[seed] for seed in sorted(runs, key=repr))) for values, runs in groups.items()
     )
     others = [name for name in varied if name not in chosen]
-    arms = tuple(replace(arm, failures=_failures(arm, failures, {SEED, *others})) for arm in arms)
+    free = {SEED, *others}
+    lost = [row for row in failures if not any(_is_like(arm, row, free) for arm in arms)]
+    arms = tuple(replace(arm, failures=_failures(arm, failures, free)) for arm in arms)
     warnings = [*_confounds(arms, others), *unlike(arms)]
     if repeated:
-        warnings.append(f"{repeated} runs have the setting and the seed of another; the last of them counts")
+        warnings.append(f"{repeated} runs have the arm and the seed of another; the last of them counts")
+    if lost:
+        warnings.append(f"{len(lost)} runs failed of which no run with the same setting is done; they are in no row: {_names(lost)}")
     return Arms(arms, tuple(chosen), tuple(warnings))
 
 
 def _failures(arm: Arm, failures: Sequence[Row], free: Set[str]) -> tuple[Row, ...]:
     """Return the failed runs of an arm, the last of each seed, that differ from its first run in some factors alone."""
-    like = {seed_of(row): row for row in failures if factors([arm.rows[0], row]).keys() <= free}
+    like = {seed_of(row): row for row in failures if _is_like(arm, row, free)}
     return tuple(like[seed] for seed in sorted(like, key=repr) if seed not in arm.seeds)
+
+
+def _is_like(arm: Arm, row: Row, free: Set[str]) -> bool:
+    return factors([arm.rows[0], row]).keys() <= free
+
+
+def _names(rows: Sequence[Row]) -> str:
+    return ", ".join(row.run.path.name for row in rows[:4]) + (", ..." if len(rows) > 4 else "")
 
 
 def _named(name: str, varied: Mapping[str, Sequence[str]]) -> str:

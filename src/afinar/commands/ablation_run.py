@@ -151,6 +151,8 @@ def _write(plan: Plan, results: Results, judgement: Judgement, course: Course) -
     write_text(folder / "verdict.json", json.dumps(record(ablation, judgement, course), ensure_ascii=False, indent=2) + "\n")
     grid = parts_grid(judgement)
     table(f"{ablation.claim} ({ablation.source})", grid.columns, grid.rows)
+    for line in judgement.cautions:
+        say(f"note: {line}")
     if course.seeds < FEWEST:
         say(f"note: with fewer than {FEWEST} seeds there is no verdict: every part stays inconclusive")
     say(f"{ablation.name}: {in_words(judgement.verdict, judgement.by_construction)}; see {folder / 'report.html'}")

@@ -25,11 +25,15 @@ _HEADER = (
 )
 
 
-def write_best(runs: Sequence[RunFolder]) -> Iterator[Path]:
+def write_best(runs: Sequence[RunFolder], sweep: str) -> Iterator[Path]:
     """Write ``best.yaml`` to each folder that holds runs, and a link ``best`` to the run beside it; yield the files.
 
     Runs in different folders are different experiments, on other data as a rule. A setting of which runs failed or diverged has but its
     luckier seeds to show: it is chosen only where no other has more of them.
+
+    Args:
+        runs: of one sweep; those of others are not asked.
+        sweep: its name.
     """
     experiments: dict[Path, list[Row]] = defaultdict(list)
     for run in runs:
@@ -42,10 +46,10 @@ def write_best(runs: Sequence[RunFolder]) -> Iterator[Path]:
         metric = f"validation/{rows[0].settings.get('monitor')}"
         scored = [row for row in rows if math.isfinite(row.scores.get(metric, math.nan))]
         if scored and all(metric in row.scores for row in rows):
-            yield _write(folder, scored, metric)
+            yield _write(folder, scored, metric, sweep)
 
 
-def _write(folder: Path, rows: Sequence[Row], metric: str) -> Path:
+def _write(folder: Path, rows: Sequence[Row], metric: str, sweep: str) -> Path:
     arms = arms_of(rows)
     most = max(len(arm.rows) for arm in arms.arms)
     whole = replace(arms, arms=tuple(arm for arm in arms.arms if len(arm.rows) == most))
@@ -53,6 +57,7 @@ def _write(folder: Path, rows: Sequence[Row], metric: str) -> Path:
     sign = -1 if direction(metric) == "min" else 1
     row = max(best.arm.rows, key=lambda row: sign * row.scores[metric])
     content = {
+        "sweep": sweep,
         "metric": metric,
         "setting": dict(best.arm.factors),
         "mean": best.summaries[0].mean,

@@ -70,7 +70,9 @@ def _announce(experiment: Experiment, config: DictConfig, run: RunFolder) -> Non
     run.write_specs(datamodule.specs)
     module.backbone.config.save_pretrained(run.backbone)
     datamodule.tokenizer.save_pretrained(run.backbone)
-    run.update_status(device=str(experiment.trainer.strategy.root_device), backbone=module.backbone.source())
+    run.update_status(
+        device=str(experiment.trainer.strategy.root_device), backbone=module.backbone.source(), examples=datamodule.sizes().get("train")
+    )
     say(f"run: {run}")
     for note in experiment.notes:
         say(f"  {note}")

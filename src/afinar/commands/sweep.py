@@ -117,9 +117,9 @@ def sweep(arguments: Sequence[str], command: str) -> int:
         run_app(Job(name, command, tuple(swept_keys(overrides)), jobs), [*arguments, *ledger])
     except UserError:
         if begun := members(Path(output), name, jobs):
-            _end(begun, jobs)
+            _end(begun, name, jobs)
         raise
-    return _end(members(Path(output), name, jobs), jobs)
+    return _end(members(Path(output), name, jobs), name, jobs)
 
 
 def run_jobs(jobs: Sequence[Sequence[str]], common: Sequence[str], name: str, command: str) -> list[RunFolder | None]:
@@ -182,14 +182,14 @@ def _state(run: RunFolder) -> str:
         return DAMAGED
 
 
-def _end(members: Mapping[int, RunFolder], jobs: int | None) -> int:
+def _end(members: Mapping[int, RunFolder], name: str, jobs: int | None) -> int:
     """Show what came of a sweep, note the best of it, and return 1 where a job is left to do."""
     from afinar.commands.compare import show
 
     runs = list({str(run): run for run in members.values()}.values())
     try:
         show(runs)
-        for file in write_best(runs):
+        for file in write_best(runs, name):
             say(f"the best run: {file}")
     except UserError as error:  # scores of several tasks have no best
         say(f"note: {error}")

@@ -72,12 +72,13 @@ class Judgement:
     Attributes:
         verdict: on the claim.
         parts: of the claim, and what stands beside it.
-        unlike: in what its runs differ that no arm names, a line each; see `afinar.analysis.arms.unlike`.
+        cautions: what may deceive in its runs, a line each: in what they differ that no arm names (`afinar.analysis.arms.unlike`), and
+            where there was less to train on than a condition names.
     """
 
     verdict: Verdict
     parts: tuple[Part, ...]
-    unlike: tuple[str, ...] = ()
+    cautions: tuple[str, ...] = ()
 
     @property
     def by_construction(self) -> bool:
@@ -111,7 +112,7 @@ def judge(ablation: Ablation, results: Results, seed: int = 0) -> Judgement:
     if _on_demo_data(results):
         parts = tuple(replace(part, by_construction=ablation.by_construction or part.contrast.by_construction) for part in parts)
     verdict = of_claim([part.verdict for part in parts if not part.contrast.aside])
-    return Judgement(verdict, parts, tuple(unlike(_arms(results))))
+    return Judgement(verdict, parts, (*_too_small(results), *unlike(_arms(results))))
 
 
 def choose(scores: Mapping[str, Mapping[int, float]], lower: bool) -> dict[int, str]:
@@ -312,6 +313,20 @@ def _arms(results: Results) -> list[Arm]:
         Arm({"arm": arm, **({"condition": condition} if condition else {})}, tuple(cell.rows[seed] for seed in sorted(cell.rows)))
         for (arm, condition), cell in results.items()
         if cell.rows
+    ]
+
+
+def _too_small(results: Results) -> list[str]:
+    """Say under which conditions there were fewer examples than the condition asks for, so that its name is wrong."""
+    found: dict[str, tuple[int, int]] = {}
+    for (_, condition), cell in results.items():
+        for row in cell.rows.values():
+            limit, examples = row.settings.get("data.limit"), row.training.status.get("examples")
+            if isinstance(limit, int) and isinstance(examples, int) and examples < limit:
+                found[condition] = limit, examples
+    return [
+        f"{condition or 'every run'}: there were {examples} examples to train on, not data.limit={limit}: it speaks of fewer"
+        for condition, (limit, examples) in found.items()
     ]
 
 

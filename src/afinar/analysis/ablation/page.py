@@ -39,7 +39,7 @@ def sections_of(ablation: Ablation, results: Results, judgement: Judgement, cour
         _verdict(ablation, judgement),
         _scores(ablation, results),
         *_runs(ablation, results),
-        Section("How it was run", (Notes((*_setting(ablation, course), *map(_sentence, judgement.unlike))),)),
+        Section("How it was run", (Notes((*_setting(ablation, course), *map(_sentence, judgement.cautions))),)),
         *([Section("What others found", (Notes(ablation.published),))] if ablation.published else []),
         Section("What the verdict does not say", (Notes(tuple(limits(ablation, course))),)),
     ]
@@ -57,7 +57,7 @@ def _verdict(ablation: Ablation, judgement: Judgement) -> Section:
             Text(f"Claim: {claim}"),
             Text(f"Verdict: {in_words(judgement.verdict, judgement.by_construction)}."),
             *([Text(made)] if built else []),
-            *([Notes(tuple(map(_sentence, judgement.unlike)))] if judgement.unlike else []),
+            *([Notes(tuple(map(_sentence, judgement.cautions)))] if judgement.cautions else []),
             Table("The parts of the claim; an effect above 0 is in its direction", parts_grid(judgement)),
             *effects_plots(ablation, judgement.parts),
             Notes(tuple(line for place, part in enumerate(judgement.parts, start=1) for line in _part_lines(ablation, part, place))),

@@ -19,7 +19,7 @@ def record(ablation: Ablation, judgement: Judgement, course: Course) -> dict[str
         "source": ablation.source,
         "verdict": str(judgement.verdict),
         "by_construction": judgement.by_construction,
-        "unlike": list(judgement.unlike),
+        "cautions": list(judgement.cautions),
         "parts": [_part(ablation, part) for part in judgement.parts],
         "command": course.command,
         "when": course.when,
