@@ -28,13 +28,16 @@ HOURS = 4
 # Those that are shipped
 
 
+@pytest.mark.parametrize("crossed", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["each", "crossed"])
 @pytest.mark.parametrize("name", NAMES)
-def test_every_job_of_an_ablation_composes(name: str, tmp_path: Path) -> None:
+def test_every_arm_and_condition_composes(name: str, crossed: bool, tmp_path: Path) -> None:
     ablation = find_ablation(name)
     planned = plan(ablation, [], tmp_path)
     assert len(planned.jobs) == len(ablation.arms) * len(ablation.conditions) * ablation.seeds
+    arm, condition = next(iter(ablation.arms)), next(iter(ablation.conditions))
     first_seed = {place: words for place, words in planned.jobs.items() if place.seed == 0}
-    for words in {*first_seed.values(), *map(tuple, ablation.prepare.values())}:
+    chosen = [words for place, words in first_seed.items() if crossed or place.arm == arm or place.condition == condition]
+    for words in {*chosen, *map(tuple, ablation.prepare.values())}:
         assert not any(word.endswith(PREPARED) for word in words)
         config = compose([*planned.common, *words])
         assert config.seed == 0
