@@ -214,7 +214,7 @@ def test_the_runs_of_one_sweep(sweep: Path) -> None:
     RunFolder(sweep / "lr=0.0001+seed=0").join_sweep("other", 1, "once")
     answer = done("compare", sweep, "--sweep", "mine", "--metric", "test/accuracy")
     assert "3 runs, best" in answer.out
-    assert "of sweep yours: name a folder" in afinar("compare", sweep, "--sweep", "yours").error
+    assert "no run there is of the sweep 'yours'. There are: other, mine" in afinar("compare", sweep, "--sweep", "yours").error
     (sweep / "lr=0.001+seed=0" / "status.json").write_text("{", encoding="utf-8")
     (sweep / "lr=0.001+seed=1" / "sweeps.json").write_text("{", encoding="utf-8")
     answer = done("compare", sweep, "--sweep", "mine")

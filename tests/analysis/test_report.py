@@ -151,8 +151,9 @@ def test_arms_of_the_same_trainings_have_one_curve_with_both_names(tmp_path: Pat
         assert rows[-1][1].training.path == run.path
     comparison = compare_arms(Arms(tuple(Arm({"arm": name}, (row,)) for name, row in rows), ("arm",), ()), ["test/accuracy"])
     (plot,) = learning_curves(comparison)
-    assert plot.alt == "validation/accuracy during training. arm=a again, arm=a: 0.2500 at step 1."
-    assert plot.caption.endswith("Without a curve, as no step is common to all their runs: arm=b again, arm=b.")
+    assert plot.alt == "validation/accuracy during training. arm=a again; arm=a: 0.2500 at step 1."
+    assert plot.caption.endswith("Without a curve, as no step is common to all their runs: arm=b again; arm=b.")
+    assert "share trainings, and so a curve" in plot.caption
 
 
 def test_a_damaged_history_is_named_and_costs_its_section_alone(runs: Path) -> None:

@@ -70,11 +70,10 @@ def main(words: Sequence[str]) -> int:
         show_changes(difference_of(first, second, options.split, options.task), options.examples)
         return 0
     runs = [run for path in options.path for run in _runs_at(path)]
-    if options.sweep:
-        runs = [run for run in runs if _is_of(run, options.sweep)]
     if not runs:
-        of_sweep = f" of sweep {options.sweep}" if options.sweep else ""
-        raise UserError(f"no runs at {', '.join(options.path)}{of_sweep}: name a folder that `afinar train` wrote")
+        raise UserError(f"no runs at {', '.join(options.path)}: name a folder that `afinar train` wrote")
+    if options.sweep:
+        runs = _of_sweep(runs, options.sweep)
     if options.to and options.format == TABLE:
         raise UserError(f"--to {options.to}: choose the format of the file, --format {', '.join([*FORMATS, HTML])}")
     to = _report(options.to, options.path) if options.format == HTML else options.to and Path(options.to)
@@ -144,13 +143,22 @@ def _runs_at(path: str) -> list[RunFolder]:
     return list(find_runs(path))
 
 
-def _is_of(run: RunFolder, sweep: str) -> bool:
-    """Return whether a run belongs to a sweep; a damaged one, of which that cannot be told, is named and left out."""
-    try:
-        return sweep in run.sweeps
-    except UserError as error:
-        say(f"skipped: {error}")
-        return False
+def _of_sweep(runs: Sequence[RunFolder], sweep: str) -> list[RunFolder]:
+    """Return the runs that belong to a sweep; a damaged one, of which that cannot be told, is named and left out.
+
+    Raises:
+        UserError: no run does.
+    """
+    of: dict[str, list[RunFolder]] = {}
+    for run in runs:
+        try:
+            for name in run.sweeps:
+                of.setdefault(name, []).append(run)
+        except UserError as error:
+            say(f"skipped: {error}")
+    if sweep not in of:
+        raise UserError(f"no run there is of the sweep '{sweep}'.{nearest(sweep, of)} There are: {', '.join(of) or 'none'}")
+    return of[sweep]
 
 
 def show(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,10 @@ from afinar.analysis.report.parts import Plot
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+_WIDEST_LABEL = 44
+"""Characters of a line of the legend, as many as the figure holds."""
 
 
 @dataclass(frozen=True)
@@ -73,14 +78,21 @@ def learning_curves(comparison: Comparison) -> Iterator[Plot]:
     for measure in dict.fromkeys([*monitors, "validation/loss", "train/loss"]):
         curves, without = [], []
         for same in alike.values():
-            names, curve = ", ".join(arm.name for arm in same), curve_of(same[0].standing.arm, measure)
+            names, curve = "; ".join(arm.name for arm in same), curve_of(same[0].standing.arm, measure)
             if curve is None:
                 without.append(names)
             else:
                 curves.append(Drawn(same[0], names, curve))
         if curves:
+            shared = _SHARED if any(len(same) > 1 for same in alike.values()) else ""
             missing = f" Without a curve, as no step is common to all their runs: {'; '.join(without)}." if without else ""
-            yield _plot(measure, curves, which(arms, comparison) + missing)
+            yield _plot(measure, curves, shared + which(arms, comparison) + missing)
+
+
+_SHARED = (
+    " Arms that differ in their evaluation alone share trainings, and so a curve: it is of the scores during training, "
+    "without what only the evaluation changes."
+)
 
 
 def _plot(measure: str, curves: Sequence[Drawn], left_out: str) -> Plot:
@@ -94,13 +106,15 @@ def _plot(measure: str, curves: Sequence[Drawn], left_out: str) -> Plot:
         f"{drawn.names}: {number(float(drawn.curve.values[:, -1].mean()))} at step {drawn.curve.steps[-1]:.0f}" for drawn in curves
     )
 
+    labels = [fill(drawn.names, _WIDEST_LABEL) for drawn in curves]
+
     def draw(palette: Palette) -> Figure:
-        figure, (axes,) = canvas(palette, height=3.0 + 0.2 * len(curves))
-        for drawn in curves:
+        figure, (axes,) = canvas(palette, height=3.0 + 0.2 * sum(len(label.splitlines()) for label in labels))
+        for drawn, label in zip(curves, labels, strict=True):
             arm, curve = drawn.looks, drawn.curve
             color = arm.color(palette)
             axes.fill_between(curve.steps, curve.values.min(0), curve.values.max(0), color=color, alpha=0.18, linewidth=0)
-            (line,) = axes.plot(curve.steps, curve.values.mean(0), color=color, linestyle=arm.dashes, linewidth=1.8, label=drawn.names)
+            (line,) = axes.plot(curve.steps, curve.values.mean(0), color=color, linestyle=arm.dashes, linewidth=1.8, label=label)
             line.set(marker=arm.marker, markersize=5, markevery=max(1, len(curve.steps) // 8))
         axes.set_xlabel("optimizer steps")
         axes.set_ylabel(measure)
