@@ -421,6 +421,7 @@ def test_verdicts_are_written_before_they_are_logged(folder: Path, ablate: Calla
         (["optimizer.lr=1"], "takes the name of one ablation, and none is named"),
         (["mini", "--seed", "3"], "has no flag --seed. Did you mean '--seeds'?"),
         (["mini", "--seeds", "few"], "--seeds few: give a whole number above 0"),
+        (["mini", "retry=ture"], "retry=ture: write true or false"),
     ],
 )
 def test_a_mistyped_command_is_answered_in_a_line(words: list[str], message: str, ablate: Callable[..., Answer]) -> None:

@@ -8,6 +8,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import hydra
 from hydra._internal.utils import get_args_parser
@@ -17,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from afinar.commands.implied import implied
 from afinar.commands.launchers import explain_launcher
+from afinar.commands.multirun import settings_of
 from afinar.commands.naming import register_resolvers
 from afinar.commands.options import is_override, quoted, split_folders
 from afinar.conf import ABLATIONS, conf_folder
@@ -32,6 +34,7 @@ def run_app(job: Callable[[DictConfig], object], arguments: Sequence[str]) -> No
     Raises:
         ConfigError: for everything that a person mistyped.
     """
+    _check(arguments)
     register_resolvers()
     app = hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="train")(job)
     before = sys.argv
@@ -53,6 +56,7 @@ def compose(words: Sequence[str]) -> DictConfig:
     Raises:
         ConfigError: for everything that a person mistyped.
     """
+    _check(words)
     register_resolvers()
     folders, overrides = split_folders(words)
     # Hydra, too, looks into one folder alone, the last.
@@ -62,6 +66,16 @@ def compose(words: Sequence[str]) -> DictConfig:
         overrides.append(f"hydra.searchpath=[{quoted(str(folder.absolute()))}]")
     with readable_errors(), hydra.initialize_config_dir(str(conf_folder()), version_base="1.3"):
         return hydra.compose("train", [*overrides, *implied(words)])
+
+
+def _check(words: Sequence[str]) -> None:
+    """Refuse what would start runs that were not meant, or send them where nothing looks for them."""
+    given = settings_of(words)
+    for key in ("resume", "retry"):
+        if given.get(key, "true").lower() not in ("true", "false"):
+            raise ConfigError(f"{key}={given[key]}: write true or false")
+    if ".." in Path(given.get("name", "")).parts:
+        raise ConfigError(f"name={given['name']}: it is a folder in the one of `output`: leave '..' out, or set output=...")
 
 
 def flags_first(words: Sequence[str]) -> list[str]:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from afinar.commands.composition import run_app
-from afinar.commands.multirun import is_multirun, settings_of
+from afinar.commands.multirun import is_multirun
 from afinar.commands.options import quote_paths
 from afinar.commands.supervision import run_job
 from afinar.commands.sweep import sweep
-from afinar.errors import ConfigError
 from afinar.run_folder import RunFolder, State
 
 if TYPE_CHECKING:
@@ -23,7 +21,6 @@ def main(arguments: Sequence[str]) -> int:
     """Train once, or once for each job of a sweep, and return 1 if any job failed."""
     arguments = [quote_paths(word) for word in arguments]
     command = shlex.join(["afinar", "train", *arguments])
-    _check(arguments)
     if is_multirun(arguments):
         return sweep(arguments, command)
     runs: list[RunFolder] = []
@@ -36,13 +33,3 @@ def main(arguments: Sequence[str]) -> int:
 
     run_app(job, arguments)
     return 0 if all(run.state == State.DONE for run in runs) else 1
-
-
-def _check(words: Sequence[str]) -> None:
-    """Refuse what would start runs that were not meant, or send them where nothing looks for them."""
-    given = settings_of(words)
-    for key in ("resume", "retry"):
-        if given.get(key, "true").lower() not in ("true", "false"):
-            raise ConfigError(f"{key}={given[key]}: write true or false")
-    if ".." in Path(given.get("name", "")).parts:
-        raise ConfigError(f"name={given['name']}: it is a folder in the one of `output`: leave '..' out, or set output=...")
