@@ -124,7 +124,7 @@ class RunFolder:
         try:
             return None if state is None else State(state)
         except ValueError as error:
-            raise UserError(f"{self.path / 'status.json'} is damaged ({error}); delete it or restore the run folder") from error
+            raise _damaged(self.path / "status.json", str(error)) from error
 
     def update_status(self, **facts: Any) -> None:
         self._write_json("status.json", {**self.status, **facts})
@@ -137,7 +137,7 @@ class RunFolder:
         try:
             return {name: {int(job): str(start) for job, start in jobs.items()} for name, jobs in stored.items()}
         except (AttributeError, ValueError) as error:
-            raise UserError(f"{self.path / 'sweeps.json'} is damaged ({error}); delete it or restore the run folder") from error
+            raise _damaged(self.path / "sweeps.json", str(error)) from error
 
     def join_sweep(self, name: str, job: int, start: str) -> None:
         """Note that the run is a job of a sweep; other processes may do so at the same time, whoever trains.
@@ -157,7 +157,7 @@ class RunFolder:
         """The figures of each section (``train``, ``validation``, ``test``); empty where nothing was measured yet."""
         stored = self._read_json("metrics.json")
         if not all(isinstance(section, dict) and _are_figures(section.values()) for section in stored.values()):
-            raise UserError(f"{self.path / 'metrics.json'} is damaged (no sections of figures); delete it or restore the run folder")
+            raise _damaged(self.path / "metrics.json", "no sections of figures")
         return stored
 
     def update_metrics(self, **sections: Mapping[str, Any]) -> None:
@@ -173,7 +173,7 @@ class RunFolder:
         try:
             return [dict(json.loads(line)) for line in file.read_text(encoding="utf-8").splitlines()]
         except (ValueError, TypeError, OSError) as error:
-            raise UserError(f"{file} is damaged ({error}); delete it or restore the run folder") from error
+            raise _damaged(file, str(error)) from error
 
     def write_history(self, lines: Iterable[Mapping[str, Any]]) -> None:
         write_jsonl(self.path / "history.jsonl", lines)
@@ -206,9 +206,9 @@ class RunFolder:
         try:
             content = json.loads(file.read_text(encoding="utf-8"))
         except (ValueError, OSError) as error:
-            raise UserError(f"{file} is damaged ({error}); delete it or restore the run folder") from error
+            raise _damaged(file, str(error)) from error
         if not isinstance(content, dict):
-            raise UserError(f"{file} is damaged (no JSON object); delete it or restore the run folder")
+            raise _damaged(file, "no JSON object")
         return content
 
     def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
@@ -242,6 +242,10 @@ def find_runs(root: str | Path) -> Iterator[RunFolder]:
     """Yield every run at or below `root`, in the order of their paths."""
     for config in sorted(Path(root).rglob(".hydra/config.yaml")):
         yield RunFolder(config.parent.parent)
+
+
+def _damaged(file: Path, why: str) -> UserError:
+    return UserError(f"{file} is damaged ({why}); delete it or restore the run folder")
 
 
 def _are_figures(values: Iterable[Any]) -> bool:

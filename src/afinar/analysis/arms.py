@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -106,28 +106,27 @@ def arms_of(rows: Sequence[Row], by: Sequence[str] | None = None, failures: Sequ
     )
     others = [name for name in varied if name not in chosen]
     free = {SEED, *others}
-    lost = [row for row in failures if not any(_is_like(arm, row, free) for arm in arms)]
-    arms = tuple(replace(arm, failures=_failures(arm, failures, free)) for arm in arms)
+    alike = [[row for row in failures if factors([arm.rows[0], row]).keys() <= free] for arm in arms]
+    arms = tuple(replace(arm, failures=_of_other_seeds(arm, rows)) for arm, rows in zip(arms, alike, strict=True))
+    counted = {row.run.path for rows in alike for row in rows}
+    lost = [row.run.path.name for row in failures if row.run.path not in counted]
     warnings = [*_confounds(arms, others), *unlike(arms)]
     if repeated:
         warnings.append(f"{repeated} runs have the arm and the seed of another; the last of them counts")
     if lost:
-        warnings.append(f"{len(lost)} runs failed of which no run with the same setting is done; they are in no row: {_names(lost)}")
+        warnings.append(f"{len(lost)} runs failed of which no run with the same setting is done; they are in no row: {_first(lost)}")
     return Arms(arms, tuple(chosen), tuple(warnings))
 
 
-def _failures(arm: Arm, failures: Sequence[Row], free: Set[str]) -> tuple[Row, ...]:
-    """Return the failed runs of an arm, the last of each seed, that differ from its first run in some factors alone."""
-    like = {seed_of(row): row for row in failures if _is_like(arm, row, free)}
-    return tuple(like[seed] for seed in sorted(like, key=repr) if seed not in arm.seeds)
+def _of_other_seeds(arm: Arm, failures: Sequence[Row]) -> tuple[Row, ...]:
+    """Return the failed runs of an arm, the last of each seed that no finished run of it has."""
+    last = {seed_of(row): row for row in failures}
+    return tuple(last[seed] for seed in sorted(last, key=repr) if seed not in arm.seeds)
 
 
-def _is_like(arm: Arm, row: Row, free: Set[str]) -> bool:
-    return factors([arm.rows[0], row]).keys() <= free
-
-
-def _names(rows: Sequence[Row]) -> str:
-    return ", ".join(row.run.path.name for row in rows[:4]) + (", ..." if len(rows) > 4 else "")
+def _first(names: Sequence[str], between: str = ", ") -> str:
+    """Return some of many names, and whether there are more."""
+    return between.join([*names[:4], *(["..."] if len(names) > 4 else [])])
 
 
 def _named(name: str, varied: Mapping[str, Sequence[str]]) -> str:
@@ -156,8 +155,7 @@ def _value(row: Row, factor: str) -> str:
 
 
 def _listed(arms: Sequence[Arm], values: Sequence[Sequence[str]]) -> str:
-    shown = [f"{arm.name}: {', '.join(value) or 'none'}" for arm, value in zip(arms, values, strict=True)]
-    return "; ".join(shown[:4]) + ("; ..." if len(shown) > 4 else "")
+    return _first([f"{arm.name}: {', '.join(value) or 'none'}" for arm, value in zip(arms, values, strict=True)], "; ")
 
 
 _FACTS: Mapping[str, Callable[[Row], str]] = {
@@ -186,6 +184,5 @@ def unlike(arms: Sequence[Arm]) -> list[str]:
             lines.append(f"runs differ in {what}: rerun them alike before you trust a small difference")
     mixed = [arm.name for arm in arms if len(set(map(_network, arm.rows))) > 1]
     if mixed:
-        of = ", ".join(mixed[:4]) + (", ..." if len(mixed) > 4 else "")
-        lines.append(f"runs of one arm started from different networks ({of}): rerun them alike before you trust any difference")
+        lines.append(f"runs of one arm started from different networks ({_first(mixed)}): rerun them alike before you trust any difference")
     return lines

@@ -126,9 +126,9 @@ def _parts(row: Row, metric: str) -> tuple[str, str | None, str]:
 
 
 def _read(row: Row, split: str, head: str | None) -> tuple[Predicted, str]:
-    if split == "train" and not row.run.predictions(split).is_file():
-        raise UserError("it is a figure of training, not of examples")
     if not row.run.predictions(split).is_file():
+        if split == "train":
+            raise UserError("it is a figure of training, not of examples")
         raise UserError(f"not every run has predictions of {split}: afinar evaluate split={split} writes them")
     records = read_records(row.run, split, head)
     gold = [gold_of(record) for record in records]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from afinar.analysis.ablation.definition import PREPARED, Ablation, Words
 from afinar.analysis.ablation.reading import read_ablation
-from afinar.commands.multirun import fixed_keys, one_job, swept_keys
+from afinar.commands.multirun import fixed_keys, one_job, settings_of, swept_keys
 from afinar.commands.options import is_identity, is_override, quoted, split_folders
 from afinar.conf import ABLATIONS, conf_folder
 from afinar.errors import ConfigError, nearest
@@ -127,7 +127,7 @@ def _check(ablation: Ablation, words: Sequence[str]) -> None:
 
 def _check_validates(words: Words, of: str) -> None:
     """Refuse a training that ends before its first validation, and so before anything is chosen, as far as its words alone tell."""
-    given = {word.partition("=")[0]: word.partition("=")[2] for word in words}
+    given = settings_of(words)
 
     def count(key: str) -> int | None:
         return int(given[key]) if given.get(key, "").isdigit() else None

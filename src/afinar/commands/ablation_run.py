@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -121,10 +122,10 @@ def _course(
     unread: Mapping[Words, str],
 ) -> Course:
     """Return what became of the trainings of a start."""
-    read = {words: run for words, run in runs.items() if words not in unread}
-    states = [None if run is None else run.state for run in read.values()]
-    statuses = [run.status for run in (*prepared.values(), *read.values()) if run is not None]
+    read = [(run, run.state, run.status) for words, run in runs.items() if run is not None and words not in unread]
+    statuses = [*(run.status for run in prepared.values()), *(status for _, _, status in read)]
     here = [bool(status.get("resumed")) for status in statuses if str(status.get("started")) >= began]
+    states = Counter(state for _, state, _ in read)
     return Course(
         command=command,
         when=now(),
@@ -137,10 +138,10 @@ def _course(
         anew=here.count(False),
         resumed=here.count(True),
         failed=(
-            *(f"{run}: {run.status.get('error')}" for run in read.values() if run is not None and run.state == State.FAILED),
+            *(f"{run}: {status.get('error')}" for run, state, status in read if state == State.FAILED),
             *(f"{runs[words]}: {reason}" for words, reason in unread.items()),
         ),
-        unfinished=sum(state not in (State.DONE, State.FAILED) for state in states),
+        unfinished=len(runs) - len(unread) - states[State.DONE] - states[State.FAILED],
     )
 
 

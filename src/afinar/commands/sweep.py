@@ -158,20 +158,28 @@ def members(output: Path, name: str, jobs: int | None) -> dict[int, RunFolder]:
     """
     found: dict[int, tuple[str, str, RunFolder]] = {}
     for run in find_runs(output):
-        try:
-            starts = run.sweeps.get(name, {})
-        except UserError:
+        if not (starts := _starts(run, name)):
             continue
-        latest = max(starts.values(), default="")
+        latest, begun = max(starts.values()), _begun(run)
         for number, start in starts.items():
             holds = jobs is None or (number < jobs and start == latest)
-            if holds and (number not in found or found[number][:2] <= (start, _started(run))):
-                found[number] = start, _started(run), run
+            if holds and (number not in found or found[number][:2] <= (start, begun)):
+                found[number] = start, begun, run
     return {number: found[number][2] for number in sorted(found)}
 
 
-def _started(run: RunFolder) -> str:
-    return "" if _state(run) == DAMAGED else str(run.status.get("started", ""))
+def _starts(run: RunFolder, name: str) -> dict[int, str]:
+    try:
+        return run.sweeps.get(name, {})
+    except UserError:
+        return {}  # a damaged run is no sweep's
+
+
+def _begun(run: RunFolder) -> str:
+    try:
+        return str(run.status.get("started", ""))
+    except UserError:
+        return ""
 
 
 def _state(run: RunFolder) -> str:

@@ -140,6 +140,10 @@ class Ablation:
         """Return the metric under a condition."""
         return self.metric_at.get(condition, self.metric)
 
+    def judged_by(self, contrast: Contrast) -> str:
+        """Return the metric that a contrast is judged by."""
+        return contrast.metric or self.metric_of(contrast.at)
+
     def select_of(self, condition: str) -> str:
         """Return the validation score that chooses under a condition."""
         other = self.metric_at.get(condition)

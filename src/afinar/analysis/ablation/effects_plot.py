@@ -26,7 +26,7 @@ _OF = {
 def units(ablation: Ablation, part: Part) -> str:
     """Return what an effect is, with its metric."""
     contrast = part.contrast
-    said = _OF[contrast.statistic].format(contrast.metric or ablation.metric_of(contrast.at))
+    said = _OF[contrast.statistic].format(ablation.judged_by(contrast))
     return f"{said}, as a share of the baseline's" if contrast.relative else said
 
 

@@ -180,7 +180,7 @@ class _Comparison:
 
     @property
     def _metric(self) -> str:
-        return self.contrast.metric or self.ablation.metric_of(self.contrast.at)
+        return self.ablation.judged_by(self.contrast)
 
     @property
     def _lower(self) -> bool:
@@ -230,13 +230,13 @@ class _Comparison:
             return estimates.spread(ours, theirs), ()
         if contrast.relative:
             return self._exact(estimates.relative(ours, theirs, self._lower), ours, theirs), ()
-        over_seeds = self._exact(estimates.over_seeds(ours, theirs, self._lower, generator), ours, theirs)
-        if self._metric.startswith("train/") or over_seeds.pairs < 2:
-            return over_seeds, ()
-        try:
-            return self._over_examples(treatment, baseline, np.random.default_rng(self.seed)), ()
-        except UserError as error:
-            return over_seeds, (f"the interval is over seeds alone: {error}",)
+        fallback: tuple[str, ...] = ()
+        if not self._metric.startswith("train/") and len(ours) > 1:
+            try:
+                return self._over_examples(treatment, baseline, generator), ()
+            except UserError as error:
+                fallback = (f"the interval is over seeds alone: {error}",)
+        return self._exact(estimates.over_seeds(ours, theirs, self._lower, generator), ours, theirs), fallback
 
     def _exact(self, estimate: Estimate, *scores: Sequence[float]) -> Estimate:
         """Return an estimate without error where seeds have no bearing on the score; that they had none is looked at."""

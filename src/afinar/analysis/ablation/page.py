@@ -132,8 +132,7 @@ def _one_of(arms: Sequence[str]) -> str:
 def scores_grid(ablation: Ablation, results: Results, metric: str) -> Grid:
     """Return a row for each arm under each condition that has a metric: scores over seeds, failed runs, seconds."""
     conditions = [condition for condition in ablation.conditions if ablation.metric_of(condition) == metric]
-    judged = [name for condition in conditions for name in ablation.metrics_of(condition)]
-    metrics = list(dict.fromkeys([metric, *judged]))
+    metrics = list(dict.fromkeys(name for condition in conditions for name in ablation.metrics_of(condition)))
     named = any(ablation.conditions)
     columns = [
         *(["condition"] if named else []),

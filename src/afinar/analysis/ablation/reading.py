@@ -77,7 +77,7 @@ def _check(ablation: Ablation) -> None:
             raise _WrongError(f"{at}: relative: only a mean at one condition is taken as a share")
         if contrast.beyond is not None and contrast.baseline_at is not None:
             raise _WrongError(f"{at}: beyond and baseline_at do not go together")
-        metric = contrast.metric or ablation.metric_of(contrast.at)
+        metric = ablation.judged_by(contrast)
         directed = contrast.statistic in ("mean", "median")
         if contrast.lower is not None and not directed:
             raise _WrongError(f"{at}: lower: less of what '{contrast.statistic}' measures is always better; leave it out")

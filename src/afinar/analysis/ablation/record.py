@@ -42,7 +42,7 @@ def _part(ablation: Ablation, part: Part) -> Mapping[str, Any]:
         "says": contrast.says,
         "aside": contrast.aside,
         "by_construction": part.by_construction,
-        "metric": contrast.metric or ablation.metric_of(contrast.at),
+        "metric": ablation.judged_by(contrast),
         "statistic": contrast.statistic,
         "relative": contrast.relative,
         "effect": estimate.effect,
